@@ -1,0 +1,1 @@
+"""fedaemonctl: the administrator's command line."""

@@ -1,0 +1,1 @@
+"""The transactional store: everything that fedaemon remembers."""
