@@ -1,7 +1,7 @@
 """The error families: each error knows what it means to a peer.
 
-Every protocol maps them to its own replies in one place (``smtp/reply.py`` for SMTP). Any exception outside these
-families is a bug of ours: it is logged with its traceback and answered as a temporary failure.
+Every protocol maps them to its own replies in one place (``smtp/reply.py`` for SMTP). Any exception outside
+these families is a bug of ours: it is logged with its traceback and answered as a temporary failure.
 
 Standards: RFC 5321 4.2 (reply codes), RFC 3463 (enhanced status codes).
 Invariants: nothing that is our own fault is ever a permanent refusal (``Unavailable`` has only 4yz codes).

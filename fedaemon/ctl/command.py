@@ -1,9 +1,9 @@
 """What every command of fedaemonctl works with: the settings, the store, and how results are shown.
 
 A command group is a module with ``register(groups)`` that adds its parsers; each leaf parser sets
-``run=function`` where ``function(context, arguments) -> int`` gives the exit code: 0 done, 1 refused or not found,
-2 usage or settings. Commands work on the store directly, whether or not the daemon runs: LMDB serialises writers
-of several processes, and the daemon notices foreign commits within a second.
+``run=function`` where ``function(context, arguments) -> int`` gives the exit code: 0 done, 1 refused or not
+found, 2 usage or settings. Commands work on the store directly, whether or not the daemon runs: LMDB
+serialises writers of several processes, and the daemon notices foreign commits within a second.
 """
 
 from __future__ import annotations

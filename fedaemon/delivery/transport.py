@@ -1,7 +1,7 @@
 """What delivery asks of a transport: one attempt to hand one message to the hosts of one destination.
 
-delivery defines this interface and never imports smtp; app gives it a transport (the SMTP client, the local mailbox,
-the capture of local mode).
+delivery defines this interface and never imports smtp; app gives it a transport (the SMTP client, the local
+mailbox, the capture of local mode).
 
 Standards: RFC 5321 4.2, RFC 3463, RFC 3461 (the parameters handed on).
 """
@@ -57,8 +57,8 @@ class Recipient:
 class Attempt:
     """One message for some recipients that share a destination.
 
-    *sender* is the reverse-path without brackets, "" for a report. *body* is "7BIT", "8BITMIME" or "BINARYMIME".
-    *ret* and *envid* are DSN parameters as given ("" when absent).
+    *sender* is the reverse-path without brackets, "" for a report. *body* is "7BIT", "8BITMIME" or
+    "BINARYMIME". *ret* and *envid* are DSN parameters as given ("" when absent).
     """
 
     queue_id: str
@@ -86,10 +86,10 @@ class Outcome:
     """What happened to one recipient, with everything the timeline and a report need.
 
     *code* is the SMTP reply code (0 when no reply was had), *status* the enhanced status code ("" when none),
-    *text* the reply or a description of the failure without line ends (at most 512 characters). *phase* is one of
-    "connect", "tls", "greeting", "ehlo", "auth", "mail", "rcpt", "data", "content", "local", "dns". *tls* says what
-    protected the connection, such as "TLSv1.3 TLS_AES_256_GCM_SHA384" ("" for none). *effect* is run in the
-    transaction that records the outcome (a local delivery appends to the mailbox there).
+    *text* the reply or a description of the failure without line ends (at most 512 characters). *phase* is
+    one of "connect", "tls", "greeting", "ehlo", "auth", "mail", "rcpt", "data", "content", "local", "dns".
+    *tls* says what protected the connection, such as "TLSv1.3 TLS_AES_256_GCM_SHA384" ("" for none). *effect*
+    is run in the transaction that records the outcome (a local delivery appends to the mailbox there).
     """
 
     number: int
@@ -112,9 +112,9 @@ class Transport(Protocol):
     def attempt(self, attempt: Attempt) -> Deferred[list[Outcome]]:
         """Try to hand the message over; fire with exactly one outcome for each recipient, never fail.
 
-        Hosts are tried in order and each host's addresses in order, until one has given every recipient a final
-        answer: a connection, TLS or greeting failure, or a 4yz before any recipient was accepted, goes to the next
-        host; a 5yz to a command about the message or a recipient is that recipient's answer.
+        Hosts are tried in order and each host's addresses in order, until one has given every recipient a
+        final answer: a connection, TLS or greeting failure, or a 4yz before any recipient was accepted, goes
+        to the next host; a 5yz to a command about the message or a recipient is that recipient's answer.
         """
 
     def close(self) -> Deferred[None]:

@@ -1,0 +1,64 @@
+# fedaemon: `make run` starts local mode, `make test` runs every test, `make help` lists the rest.
+
+VENV     := .venv
+BOOKWORM := .venv-bookworm
+PYTHON   := python3
+BIN      := $(VENV)/bin
+JOBS     := 2
+
+.PHONY: help venv venv-bookworm run check test test-bookworm interop crash bench format clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+venv: $(VENV)/.installed  ## make .venv with the package and its tools installed
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@etc/need-python $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[check,test]'
+	@touch $@
+
+venv-bookworm: $(BOOKWORM)/.installed  ## make .venv-bookworm with Debian bookworm's versions of the dependencies
+
+$(BOOKWORM)/.installed: setup.cfg pyproject.toml tests/bookworm.txt
+	@etc/need-python $(PYTHON)
+	$(PYTHON) -m venv $(BOOKWORM)
+	$(BOOKWORM)/bin/pip install --quiet --disable-pip-version-check -r tests/bookworm.txt
+	$(BOOKWORM)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+run: venv  ## start local mode in var/local (ports 10025, 10465, 10587 on 127.0.0.1)
+	$(BIN)/fedaemonctl local var/local
+
+check: venv  ## formatting, lint, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_imports.py tests/test_standards.py
+
+format: venv  ## format the code and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: venv  ## run all tests
+	@tests/prepare
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests
+
+test-bookworm: venv-bookworm  ## run unit and end-to-end tests on Debian bookworm's versions
+	@tests/prepare
+	$(BOOKWORM)/bin/python -m pytest -n $(JOBS) --dist loadfile tests --ignore=tests/interop --ignore=tests/crash
+
+crash: venv  ## the long crash suite: several hundred kills under load
+	CRASH_ROUNDS=300 $(BIN)/python -m pytest tests/crash
+
+interop: venv  ## real clients against local mode
+	@tests/prepare
+	$(BIN)/python -m pytest -v tests/interop
+
+bench: venv  ## measure against Postfix in the same run
+	$(BIN)/python bench/accept.py
+
+clean:  ## remove what the targets made, but not var/
+	rm -rf $(VENV) $(BOOKWORM) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
