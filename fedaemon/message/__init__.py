@@ -1,0 +1,1 @@
+"""What a mail looks like: addresses, headers, dates, encoded words, and the reports that we write."""
