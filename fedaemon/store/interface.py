@@ -83,3 +83,6 @@ class Store(Protocol):
 
     def stage(self, content: Content) -> Deferred[StagedContent]:
         """Bring *content* to where a transaction can name it with ``blobs.add``; fails with ``Unavailable``."""
+
+    def discard(self, staged: StagedContent) -> Deferred[None]:
+        """Remove what ``stage`` made when no transaction has named it; never fails."""
