@@ -1,0 +1,192 @@
+"""``fedaemonctl account``: who can log in, and has a mailbox."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from fedaemon.accounts import directory, passwords
+from fedaemon.accounts.records import MAIN, Account
+from fedaemon.ctl.command import DONE, Context
+from fedaemon.ctl.domain import add_limit, show_limit
+from fedaemon.ctl.password import add_stdin, need, now_ms, read_password, remark
+from fedaemon.ctl.password import as_json as password_as_json
+from fedaemon.message.address import parse_address, parse_domain
+from fedaemon.store.interface import Transaction
+
+
+def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentParser) -> None:
+    """Add the parsers of this command group."""
+    group = groups.add_parser("account", help="who can log in, and has a mailbox")
+    commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, run: Any, text: str, to: Any = commands) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = to.add_parser(name, parents=[common], help=text, description=text)
+        parser.set_defaults(run=run)
+        if name != "list":
+            parser.add_argument("address", metavar="ADDRESS", help="the account's address, its user name")
+        return parser
+
+    parser = add("add", run_add, "add an account; without --password-stdin a password is made and shown once")
+    add_stdin(parser)
+    add_limit(parser)
+    parser = add("list", run_list, "list the accounts")
+    parser.add_argument("--domain", metavar="DOMAIN", help="only those of this domain")
+    add("show", run_show, "show an account")
+    add("remove", run_remove, "remove an account and its passwords")
+    add("disable", run_disable, "refuse an account's mail and logins")
+    add("enable", run_enable, "undo disable")
+    add_limit(add("set", run_set, "change an account's limit"), required=True)
+    text = "further addresses that an account may send as"
+    identities = commands.add_parser("identity", help=text, description=text).add_subparsers(
+        title="commands", metavar="COMMAND", required=True
+    )
+    for name, run, does in (
+        ("add", run_identity_add, "let an account send as an address"),
+        ("remove", run_identity_remove, "undo that"),
+    ):
+        parser = add(name, run, does, identities)
+        parser.add_argument(
+            "identity", metavar="IDENTITY", help="an address, or @example.org for all of a domain"
+        )
+
+
+def as_json(account: Account) -> dict[str, Any]:
+    """Return an account as it is shown with --json."""
+    return {
+        "address": account.address,
+        "disabled": account.disabled,
+        "daily_limit": account.daily_limit,
+        "identities": list(account.identities),
+        "passwords": [password_as_json(password) for password in account.passwords],
+    }
+
+
+def run_add(context: Context, arguments: argparse.Namespace) -> int:
+    """Add an account with a main password."""
+    account = replace(
+        passwords.new_account(parse_address(arguments.address).key), daily_limit=arguments.daily_limit
+    )
+    given = read_password(arguments)
+    # Asked before the slow hash as well, for a quick answer; add_account asks again when it counts.
+    context.view(lambda snapshot: directory.need_domain(snapshot, account.domain))
+    secret = given or passwords.generate_password()
+    password = passwords.new_password(account, MAIN, secret, now_ms=now_ms())
+    complete = replace(account, passwords=(password,))
+    context.transact(lambda transaction: directory.add_account(transaction, complete))
+    context.say(f"{account.address} is added.")
+    if given is None:
+        context.say(f"Its password is: {secret}")
+        context.say(
+            "It is shown only now; for a program or device make another: "
+            "fedaemonctl password add ADDRESS --name NAME"
+        )
+        context.show({"address": account.address, "password": secret})
+    else:
+        context.show({"address": account.address})
+        remark(context, given)
+    return DONE
+
+
+def run_list(context: Context, arguments: argparse.Namespace) -> int:
+    """List the accounts."""
+    domain = None if arguments.domain is None else parse_domain(arguments.domain)
+    found = context.view(lambda snapshot: list(directory.accounts(snapshot, domain)))
+    context.table(
+        ("ADDRESS", "STATE", "DAILY LIMIT", "PASSWORDS", "IDENTITIES"),
+        [
+            (
+                account.address,
+                "disabled" if account.disabled else "active",
+                show_limit(account.daily_limit),
+                len(account.passwords),
+                ", ".join(account.identities),
+            )
+            for account in found
+        ],
+    )
+    context.show([as_json(account) for account in found])
+    return DONE
+
+
+def run_show(context: Context, arguments: argparse.Namespace) -> int:
+    """Show an account."""
+    account = need(context, arguments.address)
+    aliases = context.view(lambda snapshot: directory.aliases_to(snapshot, account.address))
+    context.say(f"address:     {account.address}")
+    context.say(f"state:       {'disabled' if account.disabled else 'active'}")
+    context.say(f"daily limit: {show_limit(account.daily_limit)}")
+    context.say(f"identities:  {', '.join(account.identities) or 'none'}")
+    context.say(
+        f"passwords:   {', '.join(password.name or 'main' for password in account.passwords) or 'none'}"
+    )
+    context.say(f"aliases:     {', '.join(aliases) or 'none'}")
+    context.show({**as_json(account), "aliases": aliases})
+    return DONE
+
+
+def run_remove(context: Context, arguments: argparse.Namespace) -> int:
+    """Remove an account."""
+    address = parse_address(arguments.address).key
+    dangling = context.transact(lambda transaction: directory.remove_account(transaction, address))
+    context.say(
+        f"{address} is removed. The mail in its mailboxes is kept, for an account of the same address."
+    )
+    for alias in dangling:
+        context.say(f"The alias {alias} still leads to it: fedaemonctl alias remove {alias} {address}")
+    context.show({"address": address, "removed": True, "dangling_aliases": dangling})
+    return DONE
+
+
+def run_disable(context: Context, arguments: argparse.Namespace) -> int:
+    """Disable an account."""
+    account = _change(context, arguments.address, disabled=True)
+    context.say(f"{account.address} is disabled: it cannot log in, and mail to it is refused")
+    return DONE
+
+
+def run_enable(context: Context, arguments: argparse.Namespace) -> int:
+    """Enable an account."""
+    account = _change(context, arguments.address, disabled=False)
+    context.say(f"{account.address} is active")
+    return DONE
+
+
+def run_set(context: Context, arguments: argparse.Namespace) -> int:
+    """Change an account's limit."""
+    account = _change(context, arguments.address, daily_limit=arguments.daily_limit)
+    context.say(f"{account.address}: daily limit {show_limit(account.daily_limit)}")
+    return DONE
+
+
+def run_identity_add(context: Context, arguments: argparse.Namespace) -> int:
+    """Let an account send as an address."""
+    address, identity = parse_address(arguments.address).key, directory.parse_name(arguments.identity)
+    context.transact(lambda transaction: directory.add_identity(transaction, address, identity))
+    context.say(f"{address} may send as {identity}")
+    context.show(as_json(need(context, address)))
+    return DONE
+
+
+def run_identity_remove(context: Context, arguments: argparse.Namespace) -> int:
+    """Take an identity from an account."""
+    address, identity = parse_address(arguments.address).key, directory.parse_name(arguments.identity)
+    context.transact(lambda transaction: directory.remove_identity(transaction, address, identity))
+    context.say(f"{address} may not send as {identity} any more")
+    context.show(as_json(need(context, address)))
+    return DONE
+
+
+def _change(context: Context, text: str, **values: Any) -> Account:
+    """Set *values* of an account, show it with --json, and return it."""
+    address = parse_address(text).key
+
+    def change(transaction: Transaction) -> Account:
+        account = replace(directory.need_account(transaction, address), **values)
+        directory.put_account(transaction, account)
+        return account
+
+    account = context.transact(change)
+    context.show(as_json(account))
+    return account

@@ -1,0 +1,154 @@
+"""``fedaemonctl domain``: the domains whose mail this server takes."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from fedaemon.accounts import directory
+from fedaemon.accounts.records import Domain
+from fedaemon.ctl.command import DONE, Context
+from fedaemon.message.address import parse_domain
+from fedaemon.store.interface import Transaction
+
+
+def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentParser) -> None:
+    """Add the parsers of this command group."""
+    group = groups.add_parser("domain", help="the domains whose mail this server takes")
+    commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = commands.add_parser(
+            name, parents=[common], help=text, description=text
+        )
+        parser.set_defaults(run=run)
+        if name != "list":
+            parser.add_argument("domain", metavar="DOMAIN", help="such as example.org")
+        return parser
+
+    add_limit(add("add", run_add, "take the mail of a domain"))
+    add("list", run_list, "list the domains")
+    add("show", run_show, "show a domain")
+    add("remove", run_remove, "remove a domain that has no accounts and aliases")
+    add("disable", run_disable, "refuse all mail of a domain and all logins of its accounts")
+    add("enable", run_enable, "undo disable")
+    add_limit(add("set", run_set, "change a domain's limit"), required=True)
+
+
+def add_limit(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """Add the option --daily-limit, whose value is an int, None for the settings' default, or absent."""
+    parser.add_argument(
+        "--daily-limit",
+        type=parse_limit,
+        required=required,
+        metavar="N",
+        help='messages that may be sent a day; 0: no limit; "default": as in the settings',
+    )
+
+
+def parse_limit(text: str) -> int | None:
+    """Return a daily limit as given on the command line."""
+    if text == "default":
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is not a number of messages; use 0 for no limit, or "default"'
+        )
+    return int(text)
+
+
+def show_limit(limit: int | None) -> str:
+    """Return a daily limit in words."""
+    return "default" if limit is None else "none" if limit == 0 else str(limit)
+
+
+def as_json(domain: Domain) -> dict[str, Any]:
+    """Return a domain as it is shown with --json."""
+    return {"domain": domain.name, "disabled": domain.disabled, "daily_limit": domain.daily_limit}
+
+
+def run_add(context: Context, arguments: argparse.Namespace) -> int:
+    """Add a domain."""
+    domain = Domain(parse_domain(arguments.domain), daily_limit=arguments.daily_limit)
+    context.transact(lambda transaction: directory.add_domain(transaction, domain))
+    context.say(
+        f"{domain.name} is a domain of this server now; next: fedaemonctl account add NAME@{domain.name}"
+    )
+    context.show(as_json(domain))
+    return DONE
+
+
+def run_list(context: Context, arguments: argparse.Namespace) -> int:
+    """List the domains."""
+    found = context.view(lambda snapshot: list(directory.domains(snapshot)))
+    context.table(
+        ("DOMAIN", "STATE", "DAILY LIMIT"),
+        [
+            (domain.name, "disabled" if domain.disabled else "active", show_limit(domain.daily_limit))
+            for domain in found
+        ],
+    )
+    context.show([as_json(domain) for domain in found])
+    return DONE
+
+
+def run_show(context: Context, arguments: argparse.Namespace) -> int:
+    """Show a domain."""
+    name = parse_domain(arguments.domain)
+    domain = context.view(lambda snapshot: directory.need_domain(snapshot, name))
+    accounts = context.view(
+        lambda snapshot: [account.address for account in directory.accounts(snapshot, name)]
+    )
+    aliases = context.view(lambda snapshot: [alias.address for alias in directory.aliases(snapshot, name)])
+    context.say(f"domain:      {domain.name}")
+    context.say(f"state:       {'disabled' if domain.disabled else 'active'}")
+    context.say(f"daily limit: {show_limit(domain.daily_limit)}")
+    context.say(f"accounts:    {len(accounts)}")
+    context.say(f"aliases:     {len(aliases)}")
+    context.show({**as_json(domain), "accounts": accounts, "aliases": aliases})
+    return DONE
+
+
+def run_remove(context: Context, arguments: argparse.Namespace) -> int:
+    """Remove a domain."""
+    name = parse_domain(arguments.domain)
+    context.transact(lambda transaction: directory.remove_domain(transaction, name))
+    context.say(f"{name} is no domain of this server any more")
+    context.show({"domain": name, "removed": True})
+    return DONE
+
+
+def run_disable(context: Context, arguments: argparse.Namespace) -> int:
+    """Disable a domain."""
+    domain = _change(context, arguments.domain, disabled=True)
+    context.say(f"{domain.name} is disabled: no mail for it is taken, and none of its accounts can log in")
+    return DONE
+
+
+def run_enable(context: Context, arguments: argparse.Namespace) -> int:
+    """Enable a domain."""
+    domain = _change(context, arguments.domain, disabled=False)
+    context.say(f"{domain.name} is active")
+    return DONE
+
+
+def run_set(context: Context, arguments: argparse.Namespace) -> int:
+    """Change a domain's limit."""
+    domain = _change(context, arguments.domain, daily_limit=arguments.daily_limit)
+    context.say(f"{domain.name}: daily limit {show_limit(domain.daily_limit)}")
+    return DONE
+
+
+def _change(context: Context, text: str, **values: Any) -> Domain:
+    """Set *values* of a domain, show it with --json, and return it."""
+    name = parse_domain(text)
+
+    def change(transaction: Transaction) -> Domain:
+        domain = replace(directory.need_domain(transaction, name), **values)
+        directory.put_domain(transaction, domain)
+        return domain
+
+    domain = context.transact(change)
+    context.show(as_json(domain))
+    return domain
