@@ -1,0 +1,1 @@
+"""The network below mail: TLS, DNS, listeners, PROXY protocol, systemd. It knows no mail protocol."""
