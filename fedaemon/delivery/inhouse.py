@@ -1,0 +1,175 @@
+"""Delivery to the mailboxes of this server, many messages in one transaction.
+
+Nobody dials here, so nothing is claimed: what is due is delivered and recorded in one go, exactly once. It
+goes on while remote delivery is paused.
+
+Invariants: a message whose delivery fails by a defect of ours holds up no other: it is tried by itself and
+deferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from fedaemon.delivery import local
+from fedaemon.delivery.background import Alarm, in_background
+from fedaemon.delivery.outcomes import Recorded, Terms, record_outcomes
+from fedaemon.delivery.queue import belongs, look_local
+from fedaemon.delivery.records import MessageRecord, load_message, load_recipient
+from fedaemon.delivery.transport import Outcome, Result
+from fedaemon.errors import MailError
+from fedaemon.store.interface import Key, Store, Transaction
+
+if TYPE_CHECKING:
+    from fedaemon.store.blobs import Blobs
+
+SLICE: Final = 100
+"""Recipients delivered in one transaction: some milliseconds of the writer's time."""
+
+RETRY_S: Final = 5.0
+
+_log = Logger()
+
+
+class LocalLane:
+    """Delivers local recipients as they come due. *terms* may be replaced while it runs.
+
+    :param recorded: told what each recording led to.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        clock: Any,
+        now_ms: Callable[[], int],
+        *,
+        terms: Terms,
+        recorded: Callable[[Recorded], None],
+    ) -> None:
+        self.terms = terms
+        self._store = store
+        self._blobs = blobs
+        self._now_ms = now_ms
+        self._recorded = recorded
+        self._alarm = Alarm(clock, now_ms, self.wake)
+        self._running = False
+        self._wanted = False
+        self._working = False
+        self._worked: Deferred[None] | None = None
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._running = True
+        self.wake()
+
+    def wake(self) -> None:
+        """There may be something due."""
+        self._wanted = True
+        if self._running and not self._working:
+            self._working = True
+            self._worked = in_background(self._turns(), "local delivery")
+
+    async def stop(self) -> None:
+        """Finish the transaction under way."""
+        self._running = False
+        self._alarm.cancel()
+        if self._worked is not None:
+            await self._worked
+
+    async def _turns(self) -> None:
+        try:
+            while self._running and self._wanted:
+                self._wanted = False
+                await self._turn()
+        except MailError as error:
+            _log.error("delivery: local mail waits for the store: {why}", why=error.text)
+            self._alarm.set_in(RETRY_S)
+        except Exception:
+            self._alarm.set_in(RETRY_S)
+            raise
+        finally:
+            self._working = False
+
+    async def _turn(self) -> None:
+        now_ms = self._now_ms()
+        due, next_ms = await self._store.read(lambda snapshot: look_local(snapshot, now_ms, SLICE))
+        if not due:
+            self._alarm.set(next_ms)
+            return
+        await self._deliver(due)
+        self._wanted = True
+
+    async def _deliver(self, due: list[Key]) -> None:
+        """Deliver what the index entries *due* name; on a defect, each message by itself."""
+        now_ms = self._now_ms()
+        try:
+            self._recorded(
+                await self._store.write(partial(deliver_due, self._blobs, self.terms, due, now_ms))
+            )
+        except MailError:
+            raise
+        except Exception:
+            messages = {key[3] for key in due}
+            _log.failure("delivery: a local delivery failed by a defect of ours", count=len(messages))
+            if len(messages) == 1:
+                await self._defer(due)
+                return
+            for queue_id in messages:
+                await self._deliver([key for key in due if key[3] == queue_id])
+
+    async def _defer(self, due: list[Key]) -> None:
+        """Put off one message; when even that fails, leave its records to ``fedaemonctl verify``."""
+        now_ms = self._now_ms()
+        try:
+            await self._store.write(partial(deliver_due, None, self.terms, due, now_ms))
+        except MailError:
+            raise
+        except Exception:
+            _log.failure("{queue_id}: left out of the queue, see fedaemonctl verify", queue_id=due[0][3])
+            await self._store.write(partial(_leave_out, due))
+
+
+def deliver_due(
+    blobs: Blobs | None, terms: Terms, due: list[Key], now_ms: int, transaction: Transaction
+) -> Recorded:
+    """Deliver the recipients whose index entries *due* are still true; without *blobs* put them off."""
+    outcomes: dict[str, list[Outcome]] = {}
+    messages: dict[str, MessageRecord | None] = {}
+    for key in due:
+        queue_id, number = key[3], key[4]
+        assert isinstance(queue_id, str)
+        assert isinstance(number, int)
+        recipient = load_recipient(transaction, queue_id, number)
+        if queue_id not in messages:
+            messages[queue_id] = load_message(transaction, queue_id)
+        message = messages[queue_id]
+        if message is None or recipient is None or not belongs(key, recipient):
+            transaction.delete(key)
+            continue
+        if blobs is None:
+            outcome = Outcome(
+                number, Result.TEMPORARY, "an internal error of this server", 451, "4.3.0", "local"
+            )
+        else:
+            effect = partial(_append, blobs=blobs, message=message, recipient=recipient, now_ms=now_ms)
+            outcome = local.local_outcome(number, recipient, effect)
+        outcomes.setdefault(queue_id, []).append(outcome)
+    results = [
+        record_outcomes(transaction, terms, queue_id, group, now_ms) for queue_id, group in outcomes.items()
+    ]
+    return Recorded(any(each.finished for each in results), any(each.reported for each in results))
+
+
+def _append(transaction: Transaction, **delivery: Any) -> None:
+    local.deliver(transaction, **delivery)
+
+
+def _leave_out(due: list[Key], transaction: Transaction) -> None:
+    for key in due:
+        transaction.delete(key)

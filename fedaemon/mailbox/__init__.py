@@ -1,0 +1,1 @@
+"""Mailboxes: what people read."""
