@@ -1,0 +1,155 @@
+"""The two sets of rules under which mail is taken: submission by our users, and mail from other servers.
+
+Each rule looks at a consistent view of the store and raises ``Refused`` or ``BadSyntax`` with a text that
+says what to do; nothing here waits or writes, except ``spend``, which runs in the transaction that accepts
+the message.
+
+Standards: RFC 6409 (submission), RFC 5321 3.6.2 and 7.9 (relaying), RFC 7505 (null MX), RFC 3463.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from fedaemon.accounts import limits
+from fedaemon.accounts.directory import check_recipient, current, is_hosted
+from fedaemon.errors import Refused
+from fedaemon.message.address import Address
+from fedaemon.message.header import Header
+from fedaemon.store.interface import Snapshot, Transaction
+from fedaemon.submission import headerwork, identity
+from fedaemon.submission.duplicate import fingerprint
+from fedaemon.submission.envelope import Envelope, Peer
+
+MAX_FIELDS = 2000
+"""Header fields of one message: no honest program comes near, and each costs work."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedHeader:
+    """The header as it is stored, and the digest that recognises a second copy (None: never one)."""
+
+    octets: bytes
+    digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that both policies follow."""
+
+    hostname: str
+    max_received: int = 100
+    header_octets: int = 256 * 1024
+    daily_messages_per_account: int = 0
+    daily_messages_per_domain: int = 0
+    show_client: bool = False
+
+
+class Policy(Protocol):
+    """What a service asks before it takes a message."""
+
+    rules: Rules
+    service: str
+
+    def check_sender(self, snapshot: Snapshot, peer: Peer, sender: Address | None, now_ms: int) -> None:
+        """Raise unless *peer* may send with this reverse-path."""
+
+    def check_recipient(self, snapshot: Snapshot, peer: Peer, recipient: Address) -> bool:
+        """Raise unless *peer* may send to *recipient*; True when it is in a domain of other servers."""
+
+    def take_header(
+        self, snapshot: Snapshot, peer: Peer, envelope: Envelope, header: bytes, queue_id: str, now_s: float
+    ) -> AcceptedHeader:
+        """Check the header and return it in the form in which it is stored."""
+
+    def spend(self, transaction: Transaction, peer: Peer, envelope: Envelope, now_ms: int) -> None:
+        """Count the message against its sender's limits; raise when there is nothing left."""
+
+
+class SubmissionPolicy:
+    """Our users send to anybody, only as themselves, up to their daily number."""
+
+    service = "submission"
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+
+    def check_sender(self, snapshot: Snapshot, peer: Peer, sender: Address | None, now_ms: int) -> None:
+        """See ``Policy``. The account is read again: it, or its password, may be gone since it logged in."""
+        if peer.account is not None:
+            peer.account = current(snapshot, peer.account)
+            limits.check(
+                snapshot,
+                peer.account,
+                now_ms,
+                per_account=self.rules.daily_messages_per_account,
+                per_domain=self.rules.daily_messages_per_domain,
+            )
+        if sender is not None:
+            identity.check_identity(snapshot, peer, sender, "envelope sender")
+
+    def check_recipient(self, snapshot: Snapshot, peer: Peer, recipient: Address) -> bool:
+        """See ``Policy``: any address that can exist."""
+        if not is_hosted(snapshot, recipient.domain):
+            return True
+        check_recipient(snapshot, recipient)
+        return False
+
+    def take_header(
+        self, snapshot: Snapshot, peer: Peer, envelope: Envelope, header: bytes, queue_id: str, now_s: float
+    ) -> AcceptedHeader:
+        """See ``Policy``: the identity rules, then the header work of submission."""
+        parsed = Header.parse(header, max_octets=self.rules.header_octets, max_fields=MAX_FIELDS)
+        headerwork.check_loop(len(parsed.get_all(b"received")), self.rules.max_received)
+        identity.check_header_identities(snapshot, peer, parsed)
+        author = identity.single_address(parsed.get_all(b"from")[0].value, "From")
+        trace = headerwork.Trace(self.rules.hostname, queue_id, now_s, self.rules.show_client)
+        done = headerwork.complete(parsed, trace, peer, envelope, author.domain)
+        digest = None
+        if done.message_id and peer.account is not None:
+            sender = envelope.sender.key if envelope.sender is not None else ""
+            digest = fingerprint(peer.login, done.message_id, done.date, sender, envelope.recipients)
+        return AcceptedHeader(done.octets, digest)
+
+    def spend(self, transaction: Transaction, peer: Peer, envelope: Envelope, now_ms: int) -> None:
+        """See ``Policy``."""
+        if peer.account is not None:
+            limits.spend(
+                transaction,
+                peer.account,
+                now_ms,
+                per_account=self.rules.daily_messages_per_account,
+                per_domain=self.rules.daily_messages_per_domain,
+            )
+
+
+class MxPolicy:
+    """Other servers send to addresses of our domains only: never a relay."""
+
+    service = "mx"
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+
+    def check_sender(self, snapshot: Snapshot, peer: Peer, sender: Address | None, now_ms: int) -> None:
+        """See ``Policy``: anybody may write to us."""
+
+    def check_recipient(self, snapshot: Snapshot, peer: Peer, recipient: Address) -> bool:
+        """See ``Policy``: hosted addresses and aliases."""
+        if not is_hosted(snapshot, recipient.domain):
+            raise Refused(
+                f"<{recipient}>: this server does not relay; to send mail as a user, log in on port 465 or 587"
+            )
+        check_recipient(snapshot, recipient)
+        return False
+
+    def take_header(
+        self, snapshot: Snapshot, peer: Peer, envelope: Envelope, header: bytes, queue_id: str, now_s: float
+    ) -> AcceptedHeader:
+        """See ``Policy``: our Received field, and nothing judged yet."""
+        trace = headerwork.Trace(self.rules.hostname, queue_id, now_s, show_client=True)
+        return AcceptedHeader(headerwork.stamp(header, trace, peer, envelope, self.rules.max_received))
+
+    def spend(self, transaction: Transaction, peer: Peer, envelope: Envelope, now_ms: int) -> None:
+        """See ``Policy``: mail from outside has no daily number."""
