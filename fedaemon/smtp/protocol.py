@@ -1,0 +1,489 @@
+"""One SMTP connection on Twisted: feeds the engine, asks the intake and the authenticator, and writes the
+replies.
+
+Theory of operation: bytes go into the engine; its events are taken one by one. What needs a decision is
+answered to the engine when the decision is there, often at once; until then no further event is taken, so
+replies keep the order of the commands while a client pipelines. All replies that became ready together leave
+in one write.
+
+Invariants: promise 3 (no waiting here), promise 4 (reading stops while the spool, the store or the peer's own
+reading is behind), promise 5 (what arrived before a TLS handshake never becomes a command after it: the
+engine sees to it).
+Limits: named constants below and the settings of ``SmtpService``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from fedaemon.accounts.authenticator import Authenticator
+from fedaemon.accounts.conversation import Conversation, Success
+from fedaemon.accounts.sasl import Challenge
+from fedaemon.errors import BadSyntax, MailError, Refused
+from fedaemon.net import tls
+from fedaemon.net.addresses import Network, in_networks, plain_address
+from fedaemon.net.proxy_protocol import ProxyParser
+from fedaemon.net.sessions import FOREVER, Sessions
+from fedaemon.smtp import events
+from fedaemon.smtp.engine import ServerEngine
+from fedaemon.smtp.engine_settings import EngineSettings
+from fedaemon.smtp.reply import Reply, reply_to
+from fedaemon.submission.envelope import Envelope, EnvelopeRecipient, Peer
+from fedaemon.submission.intake import IncomingMessage, Intake
+
+BUFFERED_WHILE_WAITING = 128 * 1024
+"""Octets that may pile up in the engine while a decision is awaited; then reading stops."""
+PROXY_TIMEOUT_S = 10.0
+"""A proxy sends its header with the connection; who does not is no proxy."""
+TLS_HANDSHAKE_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 10.0
+"""How long a peer may take to read our last words and, under TLS, to answer the close."""
+
+_OUTPUT, _CONTENT = 1, 2  # reasons to stop reading, as bits
+
+log = Logger()
+_session_numbers = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpService:
+    """What all connections of one listener share.
+
+    *tls* is None where no certificate is configured. *authenticator* is None on services without AUTH.
+    """
+
+    engine: EngineSettings
+    intake: Intake
+    sessions: Sessions
+    tls: tls.ServerTls | None
+    authenticator: Authenticator | None
+    implicit_tls: bool = False
+    proxy_protocol: bool = False
+    trusted_networks: tuple[Network, ...] = ()
+    idle_timeout_s: float = 300.0
+    content_timeout_s: float = 600.0
+
+    def trusts(self, address: str) -> bool:
+        """True when *address* is in a network that needs no login."""
+        return bool(self.trusted_networks) and in_networks(address, self.trusted_networks)
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class SmtpProtocol(Protocol):
+    """One connection."""
+
+    transport: Any  # ITCPTransport, with ITLSTransport once startTLS was called
+
+    def __init__(self, service: SmtpService) -> None:
+        self.service = service
+        self.deadline = FOREVER
+        self.number = next(_session_numbers)
+        self.peer = Peer("")
+        self._engine = ServerEngine(service.engine)
+        self._proxy: ProxyParser | None = None
+        self._envelope: Envelope | None = None
+        self._message: IncomingMessage | None = None
+        self._conversation: Conversation | None = None
+        self._content_deadline = FOREVER
+        self._waiting = False
+        self._running = False
+        self._paused = 0
+        self._stopping = False
+        self._open = True
+        self._closing = False
+        self._handshaking = False
+
+    # -- the connection
+
+    def connectionMade(self) -> None:
+        """Greet, or first take the proxy's header or the TLS handshake."""
+        self.transport.registerProducer(self, True)
+        if self.service.proxy_protocol:
+            self._proxy = ProxyParser()
+            self.deadline = self.service.sessions.now() + PROXY_TIMEOUT_S
+            self.service.sessions.admit(self, "proxy")
+        else:
+            self._begin(plain_address(self.transport.getPeer().host))
+
+    def _begin(self, address: str) -> None:
+        """The peer's address is known: admit it and greet."""
+        sessions = self.service.sessions
+        self.peer.address = address
+        self.peer.trusted = self.service.trusts(address)
+        try:
+            sessions.admit(self, address)
+        except Refused as refused:
+            log.info("connection refused: {reason} address={address}", reason=refused.text, address=address)
+            self._engine.refuse_connection(reply_to(refused))
+            self._flush()
+            return
+        if self.service.implicit_tls:
+            self._start_tls()
+        else:
+            self._greet()
+
+    def _greet(self) -> None:
+        if self.peer.trusted:
+            self._engine.authentication_not_required()
+        self._engine.greeting()
+        self.deadline = self.service.sessions.now() + self.service.idle_timeout_s
+        self._flush()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take what arrived."""
+        if self._proxy is not None:
+            self._proxy_data(data)
+            return
+        engine = self._engine
+        engine.receive(data)
+        if self._closing:
+            return
+        if self._waiting:
+            if engine.buffered > BUFFERED_WHILE_WAITING:
+                self._pause(_CONTENT)
+            return
+        self.deadline = min(self.service.sessions.now() + self.service.idle_timeout_s, self._content_deadline)
+        self._run()
+
+    def _proxy_data(self, data: bytes) -> None:
+        """Take the PROXY protocol's header; what follows it belongs to the peer."""
+        assert self._proxy is not None
+        try:
+            header = self._proxy.feed(data)
+        except BadSyntax as error:
+            log.warn("bad PROXY header: {reason}", reason=error.text)
+            self.transport.loseConnection()
+            return
+        if header is None:
+            return
+        rest, self._proxy = data[header.consumed :], None
+        self.service.sessions.leave(self)
+        # A balancer's own health check says LOCAL: then it is the peer itself.
+        self._begin(plain_address(header.source or self.transport.getPeer().host))
+        if rest and self._open:
+            # After startTLS the transport's protocol is the TLS layer, and these are its bytes.
+            self.transport.protocol.dataReceived(rest)
+
+    def connectionLost(self, reason: Failure = Failure) -> None:  # type: ignore[assignment]
+        """Forget everything; content that was not complete is thrown away."""
+        self._open = False
+        self.deadline = FOREVER
+        self.service.sessions.leave(self)
+        if self._message is not None and not self._waiting:
+            self._message.abort()
+            self._message = None
+
+    def timed_out(self) -> None:
+        """See ``net.sessions.Session``."""
+        if self._closing or self._handshaking or self._proxy is not None:
+            # There is nobody to tell, or no way to tell it.
+            self.transport.abortConnection()
+            return
+        log.info(
+            "session {session} timed out address={address}", session=self.number, address=self.peer.address
+        )
+        self._close_with(Reply(421, "4.4.2", "time-out, closing the connection"))
+
+    def shut_down(self) -> None:
+        """See ``net.sessions.Session``: between transactions at once, else after the running one."""
+        self._stopping = True
+        if self._handshaking or self._proxy is not None:
+            self.transport.abortConnection()
+        elif self._envelope is None and not self._waiting:
+            self._close_with(Reply(421, "4.3.2", "the server is stopping, try again soon"))
+
+    def _close_with(self, reply: Reply) -> None:
+        self._engine.close(reply)
+        self._flush()
+
+    def _hang_up(self) -> None:
+        """Close once everything is written; a peer that does not take it is cut off after ``CLOSE_TIMEOUT_S``."""
+        if self._closing:
+            return
+        self._closing = True
+        # Under TLS a producer that is registered would hold the close back.
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+        self.deadline = self.service.sessions.now() + CLOSE_TIMEOUT_S
+
+    # -- TLS
+
+    def _start_tls(self) -> None:
+        assert self.service.tls is not None
+        self._handshaking = True
+        self.deadline = self.service.sessions.now() + TLS_HANDSHAKE_TIMEOUT_S
+        self.transport.startTLS(self.service.tls.factory)
+
+    def handshakeCompleted(self) -> None:
+        """The connection is protected: begin anew (RFC 3207 4.2)."""
+        self._handshaking = False
+        assert self.transport is not None
+        self.peer.tls = tls.describe(self.transport.getHandle())
+        self._engine.tls_started()
+        if self.service.implicit_tls:
+            self._greet()
+
+    # -- the engine's events
+
+    def _run(self) -> None:
+        """Take events until one has to wait or there are no more, then write all replies at once."""
+        if self._running:
+            return
+        self._running = True
+        engine = self._engine
+        try:
+            while not self._waiting:
+                event = engine.next_event()
+                if event is None:
+                    break
+                _ACTIONS[type(event)](self, event)
+        except Exception:
+            log.failure("a bug in session {session}", session=self.number)
+            self._close_with(Reply(421, "4.3.0", "internal error, try again later"))
+        finally:
+            self._running = False
+        self._flush()
+        if self._stopping and self._open and self._envelope is None and not self._waiting:
+            self._close_with(Reply(421, "4.3.2", "the server is stopping, try again soon"))
+
+    def _flush(self) -> None:
+        output = self._engine.take_output()
+        if not self._open or self.transport is None:
+            return
+        if output:
+            self.transport.write(output)
+        if self._engine.closed:
+            self._hang_up()
+
+    def _wait(self, decision: Deferred[Any], decided: Callable[[Any], None]) -> None:
+        """Answer the engine with *decided* when *decision* fires, or with what its failure means."""
+        self._waiting = True
+        decision.addCallback(decided).addErrback(self._refused).addCallback(self._decided)
+
+    def _refused(self, failure: Failure) -> None:
+        error: BaseException = failure.value  # type: ignore[assignment]
+        if not isinstance(error, MailError):
+            log.failure("a bug in session {session}", failure=failure, session=self.number)
+        reply = reply_to(error)
+        log.info(
+            "refused: {code} {status} {text} session={session} address={address} login={login}",
+            code=reply.code,
+            status=reply.status,
+            text=reply.text,
+            session=self.number,
+            address=self.peer.address,
+            login=self.peer.login,
+        )
+        self._engine.refuse(reply)
+
+    def _decided(self, _: None) -> None:
+        self._waiting = False
+        self._resume(_CONTENT)
+        if not self._running:
+            self.deadline = min(
+                self.service.sessions.now() + self.service.idle_timeout_s, self._content_deadline
+            )
+            self._run()
+
+    def _hello(self, event: events.Hello) -> None:
+        self.peer.helo = event.name
+        self.peer.extended = event.extended
+        self._forget_transaction()
+
+    def _starttls(self, event: events.StartTls) -> None:
+        self._flush()
+        self._start_tls()
+
+    def _mail(self, event: events.MailFrom) -> None:
+        params = event.params
+
+        def allowed(_: None) -> None:
+            self._envelope = Envelope(
+                event.sender,
+                params.body,
+                params.smtputf8,
+                params.require_tls,
+                params.ret,
+                params.envid,
+            )
+            self._engine.accept()
+
+        self._wait(self.service.intake.sender(self.peer, event.sender), allowed)
+
+    def _rcpt(self, event: events.RcptTo) -> None:
+        assert self._envelope is not None
+        recipient = EnvelopeRecipient(event.recipient, event.params.notify, event.params.orcpt)
+        self._wait(self.service.intake.recipient(self.peer, self._envelope, recipient), self._accept)
+
+    def _accept(self, _: None) -> None:
+        self._engine.accept()
+
+    def _data(self, event: events.DataStart) -> None:
+        assert self._envelope is not None
+        self._message = self.service.intake.message(self.peer, self._envelope)
+        self._content_deadline = self.service.sessions.now() + self.service.content_timeout_s
+        self._engine.accept()
+
+    def _content(self, event: events.Content) -> None:
+        if self._message is None:
+            return
+        more = self._message.write(event.data)
+        if more is not None:
+            self._waiting = True
+            self._pause(_CONTENT)
+            more.addErrback(log_unexpected).addCallback(self._decided)
+
+    def _content_end(self, event: events.ContentEnd) -> None:
+        message, self._message = self._message, None
+        assert message is not None
+        if event.eight_bit and message.envelope.body == "7BIT":
+            # Some clients send 8-bit content without saying so; the next server shall be told (RFC 6152 3).
+            message.envelope.body = "8BITMIME"
+        self._content_deadline = self.deadline = FOREVER
+
+        def queued(queue_id: str) -> None:
+            log.info(
+                "accepted {queue_id} session={session} address={address} login={login} "
+                "sender={sender} recipients={recipients}",
+                queue_id=queue_id,
+                session=self.number,
+                address=self.peer.address,
+                login=self.peer.login,
+                sender=str(message.envelope.sender or ""),
+                recipients=len(message.envelope.recipients),
+            )
+            self._envelope = None
+            self._engine.accept(Reply(250, "2.0.0", f"Ok: queued as {queue_id}"))
+
+        def refused(failure: Failure) -> Failure:
+            self._envelope = None
+            return failure
+
+        self._wait(message.finish().addErrback(refused), queued)
+
+    def _content_aborted(self, event: events.ContentAborted) -> None:
+        self._forget_transaction()
+
+    def _reset(self, event: events.Reset) -> None:
+        self._forget_transaction()
+
+    def _forget_transaction(self) -> None:
+        self._content_deadline = FOREVER
+        self._envelope = None
+        if self._message is not None:
+            self._message.abort()
+            self._message = None
+
+    def _auth_start(self, event: events.AuthStart) -> None:
+        authenticator = self.service.authenticator
+        assert authenticator is not None and self.transport is not None
+        # Only SCRAM looks at the channel; for the others the bindings would be work for nothing.
+        scram = event.mechanism.startswith("SCRAM")
+        bindings = tls.channel_bindings(self.transport.getHandle()) if scram else {}
+        self._conversation = authenticator.converse(event.mechanism, bindings, "smtp", self.peer.address)
+        self._wait(self._conversation.start(event.initial), self._auth_step)
+
+    def _auth_response(self, event: events.AuthResponse) -> None:
+        assert self._conversation is not None
+        self._wait(self._conversation.respond(event.data), self._auth_step)
+
+    def _auth_step(self, step: Challenge | Success) -> None:
+        if isinstance(step, Challenge):
+            self._engine.auth_challenge(step.data)
+            return
+        self._conversation = None
+        self.service.sessions.login(self, step.account.address)
+        self.peer.account = step.account
+        self._engine.auth_succeeded()
+
+    def _auth_cancel(self, event: events.AuthCancel) -> None:
+        self._conversation = None
+
+    def _quit(self, event: events.Quit) -> None:
+        """The engine has queued its good-bye and is closed; ``_flush`` closes the connection."""
+
+    def _too_many_errors(self, event: events.TooManyErrors) -> None:
+        log.info(
+            "session {session} made too many errors address={address}",
+            session=self.number,
+            address=self.peer.address,
+        )
+
+    def _abuse(self, event: events.Abuse) -> None:
+        log.warn(
+            "session {session} closed: {reason} address={address}",
+            session=self.number,
+            reason=event.reason,
+            address=self.peer.address,
+        )
+
+    # -- back-pressure
+
+    def pauseProducing(self) -> None:
+        """The peer does not read our replies: read no more commands."""
+        self._pause(_OUTPUT)
+
+    def resumeProducing(self) -> None:
+        """The peer reads again."""
+        self._resume(_OUTPUT)
+
+    def stopProducing(self) -> None:
+        """The connection is gone; ``connectionLost`` follows."""
+
+    def _pause(self, reason: int) -> None:
+        if not self._paused and self.transport is not None:
+            self.transport.pauseProducing()
+        self._paused |= reason
+
+    def _resume(self, reason: int) -> None:
+        if not self._paused:
+            return
+        self._paused &= ~reason
+        if not self._paused and self._open and self.transport is not None:
+            self.transport.resumeProducing()
+
+
+_ACTIONS: dict[type, Callable[[SmtpProtocol, Any], None]] = {
+    events.Hello: SmtpProtocol._hello,
+    events.StartTls: SmtpProtocol._starttls,
+    events.MailFrom: SmtpProtocol._mail,
+    events.RcptTo: SmtpProtocol._rcpt,
+    events.DataStart: SmtpProtocol._data,
+    events.Content: SmtpProtocol._content,
+    events.ContentEnd: SmtpProtocol._content_end,
+    events.ContentAborted: SmtpProtocol._content_aborted,
+    events.Reset: SmtpProtocol._reset,
+    events.AuthStart: SmtpProtocol._auth_start,
+    events.AuthResponse: SmtpProtocol._auth_response,
+    events.AuthCancel: SmtpProtocol._auth_cancel,
+    events.Quit: SmtpProtocol._quit,
+    events.TooManyErrors: SmtpProtocol._too_many_errors,
+    events.Abuse: SmtpProtocol._abuse,
+}
+
+
+def log_unexpected(failure: Failure) -> None:
+    """Log a failure that has nobody left to tell."""
+    log.failure("unexpected", failure=failure)
+
+
+class SmtpFactory(ServerFactory):
+    """Makes the connections of one listener; *service* is set before the reactor runs, and anew when settings
+    change."""
+
+    noisy = False
+    service: SmtpService
+
+    def buildProtocol(self, addr: object) -> SmtpProtocol:
+        """Return the protocol of a new connection."""
+        return SmtpProtocol(self.service)
