@@ -37,6 +37,7 @@ from fedaemon.delivery.routes import Route, match
 from fedaemon.delivery.schedule import Schedule
 from fedaemon.delivery.transport import TlsPolicy, Transport
 from fedaemon.errors import MailError
+from fedaemon.message.address import Address, parse_address
 from fedaemon.net import systemd
 from fedaemon.net.listeners import CannotListen, Listeners, open_listeners
 from fedaemon.net.resolver import Mx, Resolver
@@ -186,6 +187,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             daily_messages_per_account=limits.daily_messages_per_account,
             daily_messages_per_domain=limits.daily_messages_per_domain,
             show_client=self.settings.submission.show_client,
+            postmaster=_address(self.settings.server.postmaster),
         )
         policies: dict[str, Policy] = {"submission": SubmissionPolicy(rules), "mx": MxPolicy(rules)}
         intakes = {name: self._intake(policy) for name, policy in policies.items()}
@@ -366,6 +368,10 @@ def _routes(settings: Settings) -> tuple[Route, ...]:
         Route(route.domain, route.host, route.port, TlsPolicy(route.tls), route.username, route.password)
         for route in settings.routes
     )
+
+
+def _address(text: str | None) -> Address | None:
+    return None if text is None else parse_address(text)
 
 
 def _is_null(records: list[Mx]) -> bool:

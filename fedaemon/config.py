@@ -53,6 +53,8 @@ class Server:
     """Name in EHLO, Received and reports; other servers compare it with DNS."""
     data_dir: Path = setting("data_dir", kinds.PATH, Path("/var/lib/fedaemon"))
     """Where the store lives; fedaemon writes nowhere else."""
+    postmaster: str | None = setting("postmaster", kinds.MAILBOX, None)
+    """Who gets mail for <Postmaster> and for postmaster@ of domains that have none of their own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ def settings_text(directory: Path, ports: dict[str, int], files: LocalCa) -> str
 [server]
 hostname = "localhost"
 data_dir = {json.dumps(str(directory / "data"))}
+postmaster = "{PEOPLE[0]}"
 
 [tls]
 certificate = {json.dumps(str(files.certificate))}

@@ -14,6 +14,7 @@ promise 4 (memory per message: the header limit plus the spool's).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
@@ -88,23 +89,30 @@ class Intake:
 
     def recipient(self, peer: Peer, envelope: Envelope, recipient: EnvelopeRecipient) -> Deferred[None]:
         """Fire when the recipient has been added to the envelope; fail with what to answer."""
-        address = recipient.address
+        rules = self.policy.rules
+
+        def check(snapshot: Snapshot) -> bool:
+            nonlocal recipient
+            address = rules.reached(snapshot, recipient.address)
+            if address is not recipient.address:
+                recipient = replace(recipient, address=address)
+            return self.policy.check_recipient(snapshot, peer, address)
 
         def add(remote: bool) -> Deferred[None] | None:
             if remote:
-                return self.refuses_mail(address.domain).addCallback(add_remote)
+                return self.refuses_mail(recipient.address.domain).addCallback(add_remote)
             envelope.add(recipient)
             return None
 
         def add_remote(refuses: bool) -> None:
             if refuses:
+                address = recipient.address
                 raise Refused(
                     f"<{address}>: the domain {address.domain} takes no mail (null MX)", status="5.1.10"
                 )
             envelope.add(recipient)
 
-        checked = self.store.read(lambda snapshot: self.policy.check_recipient(snapshot, peer, address))
-        return checked.addCallback(add)
+        return self.store.read(check).addCallback(add)
 
     def message(self, peer: Peer, envelope: Envelope) -> IncomingMessage:
         """Open a message whose content is about to arrive."""

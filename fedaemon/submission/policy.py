@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fedaemon.accounts import limits
-from fedaemon.accounts.directory import check_recipient, current, is_hosted
+from fedaemon.accounts.directory import check_recipient, current, is_hosted, resolve
 from fedaemon.errors import Refused
 from fedaemon.message.address import Address
 from fedaemon.message.header import Header
@@ -44,6 +44,17 @@ class Rules:
     daily_messages_per_account: int = 0
     daily_messages_per_domain: int = 0
     show_client: bool = False
+    postmaster: Address | None = None
+
+    def reached(self, snapshot: Snapshot, recipient: Address) -> Address:
+        """Return whom mail to *recipient* is for: <Postmaster> is somebody everywhere. Spec: RFC 5321 4.5.1"""
+        if self.postmaster is None or recipient.local.lower() != "postmaster":
+            return recipient
+        if recipient.domain == self.hostname.lower() and not is_hosted(snapshot, recipient.domain):
+            return self.postmaster
+        if is_hosted(snapshot, recipient.domain) and resolve(snapshot, recipient) is None:
+            return self.postmaster
+        return recipient
 
 
 class Policy(Protocol):

@@ -110,6 +110,7 @@ class World:
 [server]
 hostname = "mail.example.test"
 data_dir = "{directory}/data"
+postmaster = "{ALICE}"
 [tls]
 certificate = "{files.certificate}"
 private_key = "{files.private_key}"

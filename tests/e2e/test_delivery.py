@@ -224,6 +224,21 @@ def test_mail_from_outside_reaches_hosted_addresses_only(world: World) -> None:
     assert b"[127.0.0.1]" in stored
 
 
+def test_there_is_always_a_postmaster(world: World) -> None:
+    """<Postmaster> without a domain, of the server's own name, and of a domain without one reach the one set."""
+    world.daemon.start()
+    everywhere = ["Postmaster", "postmaster@mail.example.test", "POSTMASTER@example.test"]
+    with smtplib.SMTP("127.0.0.1", world.ports["mx"]) as client:
+        client.ehlo()
+        for recipient in everywhere:
+            client.mail("")
+            assert client.docmd("RCPT", f"TO:<{recipient}>")[0] == 250
+            assert client.data(b"Subject: trouble\r\n\r\nplease look\r\n")[0] == 250
+        client.mail("")
+        assert client.docmd("RCPT", "TO:<postmaster@elsewhere.test>")[0] == 550
+    wait_until(lambda: len(world.daemon.mailbox(ALICE)) == len(everywhere), "the mail in alice's mailbox")
+
+
 def test_a_large_message_passes_through(world: World) -> None:
     """45 MB arrive as they were sent, through spool, file and streaming, and cost a few MB of memory."""
     world.mx1.start()
