@@ -156,7 +156,7 @@ def _server_context(certificate: Path, private_key: Path) -> SSL.Context:
         | SSL.OP_CIPHER_SERVER_PREFERENCE
         | SSL.OP_SINGLE_ECDH_USE
     )
-    # 34 kB less for each idle connection; there may be ten thousand.
+    # OpenSSL then frees the record buffers of an idle connection; there may be ten thousand.
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     # Tickets resume sessions without memory on our side; the server's own cache would only cost.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)

@@ -227,7 +227,6 @@ class SmtpProtocol(Protocol):
     def handshakeCompleted(self) -> None:
         """The connection is protected: begin anew (RFC 3207 4.2)."""
         self._handshaking = False
-        assert self.transport is not None
         self.peer.tls = tls.describe(self.transport.getHandle())
         self._engine.tls_started()
         if self.service.implicit_tls:
@@ -258,7 +257,7 @@ class SmtpProtocol(Protocol):
 
     def _flush(self) -> None:
         output = self._engine.take_output()
-        if not self._open or self.transport is None:
+        if not self._open:
             return
         if output:
             self.transport.write(output)
@@ -386,7 +385,7 @@ class SmtpProtocol(Protocol):
 
     def _auth_start(self, event: events.AuthStart) -> None:
         authenticator = self.service.authenticator
-        assert authenticator is not None and self.transport is not None
+        assert authenticator is not None
         # Only SCRAM looks at the channel; for the others the bindings would be work for nothing.
         scram = event.mechanism.startswith("SCRAM")
         bindings = tls.channel_bindings(self.transport.getHandle()) if scram else {}
@@ -441,7 +440,7 @@ class SmtpProtocol(Protocol):
         """The connection is gone; ``connectionLost`` follows."""
 
     def _pause(self, reason: int) -> None:
-        if not self._paused and self.transport is not None:
+        if not self._paused:
             self.transport.pauseProducing()
         self._paused |= reason
 
@@ -449,7 +448,7 @@ class SmtpProtocol(Protocol):
         if not self._paused:
             return
         self._paused &= ~reason
-        if not self._paused and self._open and self.transport is not None:
+        if not self._paused and self._open:
             self.transport.resumeProducing()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import socketserver
 import struct
@@ -67,9 +68,8 @@ class NameServer:
                 octets = answer.to_wire(max_size=65535)
                 self.request.sendall(struct.pack("!H", len(octets)) + octets)
 
-        self._udp = socketserver.ThreadingUDPServer(("127.0.0.1", 0), Udp)
+        self._udp, self._tcp = _on_one_port(Udp, Tcp)
         self.address: tuple[str, int] = ("127.0.0.1", self._udp.server_address[1])
-        self._tcp = socketserver.ThreadingTCPServer(self.address, Tcp)
         self._servers = (self._udp, self._tcp)
         for server in self._servers:
             server.daemon_threads = True
@@ -91,3 +91,17 @@ class NameServer:
         for server in self._servers:
             server.shutdown()
             server.server_close()
+
+
+def _on_one_port(
+    udp: type[socketserver.BaseRequestHandler], tcp: type[socketserver.BaseRequestHandler]
+) -> tuple[socketserver.ThreadingUDPServer, socketserver.ThreadingTCPServer]:
+    """Open both servers on the same number, which may be free for UDP and taken for TCP: then on another."""
+    while True:
+        first = socketserver.ThreadingUDPServer(("127.0.0.1", 0), udp)
+        try:
+            return first, socketserver.ThreadingTCPServer(("127.0.0.1", first.server_address[1]), tcp)
+        except OSError as error:
+            first.server_close()
+            if error.errno != errno.EADDRINUSE:
+                raise
