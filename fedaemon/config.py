@@ -30,8 +30,11 @@ __all__ = [
     "Route",
     "Server",
     "Settings",
+    "Site",
+    "Source",
     "Submission",
     "Tls",
+    "TlsPolicy",
     "TlsSite",
     "from_dict",
     "parse_settings",
@@ -114,6 +117,8 @@ class Dns:
 
     nameservers: tuple[tuple[str, int], ...] = setting("nameservers", kinds.NAMESERVERS, ())
     """(address, port) of the name servers to ask; empty for the system's."""
+    trust_ad: str = setting("trust_ad", kinds.choice("auto", "yes", "no"), "auto")
+    """Believe those servers when they say that DNSSEC vouches for an answer; auto: when all are on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +131,82 @@ class Delivery:
     """When the sender is told once that a message is late; 0 never."""
     retention_s: int = setting("retention", kinds.duration(0, 3650 * DAY_S), 30 * DAY_S)
     """How long content is kept after final delivery; 0 redacts at once."""
+    history_s: int = setting("history", kinds.duration(DAY_S, 3650 * DAY_S), 180 * DAY_S)
+    """How long header and timeline are kept after final delivery."""
+    suppression_s: int = setting("suppression", kinds.duration(0, 365 * DAY_S), 14 * DAY_S)
+    """How long an address that does not exist is refused to the account whose mail bounced there; 0 never."""
+    complaints: str | None = setting("complaints", kinds.MAILBOX, None)
+    """Address to which providers send complaints (ARF); what arrives there is read."""
+    bounce_rules: tuple[Path, ...] = setting("bounce_rules", kinds.FILES, ())
+    """TOML files with rules about what other servers' replies mean; they come before ours."""
     mx_port: int = setting("mx_port", kinds.whole(1, 65_535), 25)
     """Port of other servers."""
     paused: bool = setting("paused", kinds.FLAG, False)
     """Accept and queue, deliver nothing remote."""
     capture: str | None = setting("capture", kinds.MAILBOX, None)
     """Account that gets all mail for other domains instead of them (local mode)."""
+    connections: int = setting("connections", kinds.whole(1, 10_000), 400)
+    """Connections to other servers at a time."""
+    connections_per_site: int = setting("connections_per_site", kinds.whole(1, 1000), 20)
+    """The most connections at a time to one site; a new one begins with five and earns more."""
+    messages_per_connection: int = setting("messages_per_connection", kinds.whole(1, 100_000), 100)
+    """Messages after which a connection is closed; 1: connections are not reused."""
+    connection_idle_s: int = setting("connection_idle", kinds.duration(0, 300), 5)
+    """How long an open connection waits for a further message."""
+    recipients_per_message: int = setting("recipients_per_message", kinds.whole(1, 1000), 100)
+    """Recipients of a message in one transaction."""
+    messages_per_minute: int = setting("messages_per_minute", kinds.whole(0, 1_000_000), 0)
+    """Messages a minute to one site; 0 is no limit."""
+    mta_sts: bool = setting("mta_sts", kinds.FLAG, True)
+    """Look for MTA-STS policies of other domains (RFC 8461) and keep them."""
+    mta_sts_port: int = setting("mta_sts_port", kinds.whole(1, 65_535), 443)
+    """Port of the web servers that have those policies."""
+    ca_file: Path | None = setting("ca_file", kinds.FILE, None)
+    """PEM file of the authorities to trust when a certificate is verified; the system's without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """[[site]]: limits for the sites one of whose hosts fits; the first match wins, and comes before ours."""
+
+    name: str = setting("name", kinds.NAME, example='name = "example"')
+    """Its name in listings."""
+    hosts: tuple[str, ...] = setting("hosts", kinds.HOST_PATTERNS, example='hosts = ["*.mx.example.org"]')
+    """Mail exchangers: "mx.example.org", or "*.example.org" for everything below it."""
+    shared: bool = setting("shared", kinds.FLAG, True)
+    """All those hosts are one site with one budget."""
+    connections: int = setting("connections", kinds.whole(1, 1000), 20)
+    """Connections at a time."""
+    messages_per_connection: int = setting("messages_per_connection", kinds.whole(1, 100_000), 100)
+    """Messages after which a connection is closed."""
+    connection_idle_s: int = setting("connection_idle", kinds.duration(0, 300), 5)
+    """How long an open connection waits for a further message."""
+    recipients_per_message: int = setting("recipients_per_message", kinds.whole(1, 1000), 100)
+    """Recipients of a message in one transaction."""
+    messages_per_minute: int = setting("messages_per_minute", kinds.whole(0, 1_000_000), 0)
+    """Messages a minute; 0 is no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """[[source]]: an address that connections to other servers come from; the first that is not blocked."""
+
+    address: str = setting("address", kinds.ADDRESS, example='address = "192.0.2.1"')
+    """IP address of this machine."""
+    hostname: str | None = setting("hostname", kinds.HOSTNAME, None)
+    """Our name in EHLO from there; that of [server] without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsPolicy:
+    """[[tls_policy]]: how much TLS the mail exchangers of *domain* must have; the first match wins."""
+
+    domain: str = setting("domain", kinds.DOMAIN_PATTERN, example='domain = "example.org"')
+    """"*" for all, "example.org", or "*.example.org" for everything below it."""
+    tls: str = setting(
+        "tls", kinds.choice("none", "opportunistic", "required", "verify", "dane"), example='tls = "verify"'
+    )
+    """none, opportunistic, required, verify, or dane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +227,8 @@ class Route:
     """Its password."""
     password_file: Path | None = setting("password_file", kinds.FILE, None)
     """File whose first line is the password, instead of ``password``."""
+    lifetime_s: int | None = setting("lifetime", kinds.duration(1, 30 * DAY_S), None)
+    """How long delivery this way is tried; delivery.lifetime without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +259,8 @@ class Limits:
     """Messages an account may submit in a day (UTC); 0 none."""
     daily_messages_per_domain: int = setting("daily_messages_per_domain", kinds.whole(0, MANY), 0)
     """Messages all accounts of a domain may submit in a day (UTC); 0 none."""
+    max_hold_s: int = setting("max_hold", kinds.duration(0, 365 * DAY_S), 30 * DAY_S)
+    """The longest time that a message is held for a later release (FUTURERELEASE); 0: none is held."""
     login_failures_per_hour: int = setting("login_failures_per_hour", kinds.whole(0, MANY), 10)
     """Failed logins after which an address has to wait; 0 none."""
     disk_reserve: int = setting("disk_reserve", kinds.size(0, 2**40), 256 * 2**20)
@@ -209,6 +288,9 @@ class Settings:
     delivery: Delivery = setting("delivery", Kind(table=Delivery), Delivery())
     submission: Submission = setting("submission", Kind(table=Submission), Submission())
     routes: tuple[Route, ...] = setting("route", Kind(table=Route, many=True), ())
+    sites: tuple[Site, ...] = setting("site", Kind(table=Site, many=True), ())
+    sources: tuple[Source, ...] = setting("source", Kind(table=Source, many=True), ())
+    tls_policies: tuple[TlsPolicy, ...] = setting("tls_policy", Kind(table=TlsPolicy, many=True), ())
     limits: Limits = setting("limits", Kind(table=Limits), Limits())
     source: Path = field(default=Path("fedaemon.toml"), compare=False)
 
@@ -256,6 +338,11 @@ def _read(reader: Reader) -> Settings:
     assert settings is not None
     settings = replace(settings, source=reader.source, routes=_with_passwords(reader, settings.routes))
     _check_listeners(reader, settings)
+    if settings.delivery.history_s < settings.delivery.retention_s:
+        reader.problem(
+            ("delivery", "history"),
+            "history in [delivery] is shorter than retention, and nothing outlives its history; set it longer",
+        )
     for index, route in enumerate(settings.routes):
         _check_route(reader, route, ("route", index))
     reader.raise_problems()

@@ -279,3 +279,43 @@ def _show_servers(servers: tuple[tuple[str, int], ...]) -> list[str]:
 
 
 NAMESERVERS = Kind(_read_servers, _show_servers)
+
+
+def _read_files(value: Any, base: Path) -> tuple[Path, ...]:
+    return tuple(_read_file(each, base) for each in _list(value))
+
+
+FILES = Kind(_read_files, lambda files: [str(file) for file in files])
+
+
+def _read_patterns(value: Any, base: Path) -> tuple[str, ...]:
+    patterns = tuple(_read_pattern(each, base) for each in _list(value))
+    if not patterns:
+        raise ValueError('must name at least one host, such as ["*.example.org"]')
+    return patterns
+
+
+HOST_PATTERNS = Kind(_read_patterns, list)
+
+
+def _read_address(value: Any, _: Path) -> str:
+    text = _string(value, "an IP address")
+    try:
+        return str(ip_address(text.strip("[]")))
+    except ValueError:
+        raise ValueError(
+            f'must be an IP address of this machine, such as "192.0.2.1", not {_shown(value)}'
+        ) from None
+
+
+ADDRESS = Kind(_read_address)
+
+
+def _read_name(value: Any, _: Path) -> str:
+    text = _string(value, "a name")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError("must be a short name of letters, digits, dots and hyphens")
+    return text.lower()
+
+
+NAME = Kind(_read_name)

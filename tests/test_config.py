@@ -59,7 +59,7 @@ def uncommented(text: str) -> str:
 
 def test_the_sample_gives_the_defaults(tmp_path: Path) -> None:
     """What etc/fedaemon.toml shows is what is in effect without it, value by value."""
-    text = SAMPLE.read_text().replace("#hostname", "hostname")
+    text = SAMPLE.read_text().replace("#hostname", "hostname", 1)
     files = Tls(tmp_path / "a.pem", tmp_path / "a.key")
     for path in (files.certificate, files.private_key):
         path.touch()
@@ -137,7 +137,7 @@ def test_every_setting_has_a_line_of_explanation() -> None:
 
 def test_all_values_are_read(tmp_path: Path) -> None:
     """Every kind of value arrives in the form the rest of fedaemon works with."""
-    for name in ("c.pem", "k.pem", "sub/c.pem", "sub/k.pem"):
+    for name in ("c.pem", "k.pem", "sub/c.pem", "sub/k.pem", "rules.toml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     text = """
@@ -170,6 +170,17 @@ retention = "0"
 mx_port = 2525
 paused = true
 capture = "Outbox@Example.TEST"
+bounce_rules = ["rules.toml"]
+[[site]]
+name = "Example"
+hosts = ["*.mx.example.org", "mx.example.net"]
+messages_per_minute = 600
+[[source]]
+address = "[2001:DB8::25]"
+hostname = "Out.example.org"
+[[tls_policy]]
+domain = "*"
+tls = "dane"
 [[route]]
 domain = "*.Example.org"
 host = "[IPv6:2001:db8::25]"
@@ -177,6 +188,7 @@ port = 2525
 tls = "verify"
 username = "user"
 password = "pass word"
+lifetime = "1h"
 [[route]]
 domain = "[192.0.2.1]"
 host = "relay.bücher.example"
@@ -213,12 +225,23 @@ show_client = true
                 ("2001:db8::54", 53),
             )
         ),
-        Delivery(129_600, 0, 0, 2525, True, "outbox@example.test"),
+        Delivery(
+            lifetime_s=129_600,
+            delay_notice_s=0,
+            retention_s=0,
+            mx_port=2525,
+            paused=True,
+            capture="outbox@example.test",
+            bounce_rules=(tmp_path / "rules.toml",),
+        ),
         config.Submission(True),
         (
-            Route("*.example.org", "2001:db8::25", 2525, "verify", "user", "pass word"),
+            Route("*.example.org", "2001:db8::25", 2525, "verify", "user", "pass word", lifetime_s=3600),
             Route("[192.0.2.1]", "relay.xn--bcher-kva.example"),
         ),
+        (config.Site("example", ("*.mx.example.org", "mx.example.net"), messages_per_minute=600),),
+        (config.Source("2001:db8::25", "out.example.org"),),
+        (config.TlsPolicy("*", "dane"),),
         Limits(max_message_size=65_536, disk_reserve=0, idle_timeout_s=90),
     )
 

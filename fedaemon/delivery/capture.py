@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from fedaemon.delivery.local import deliver
 from fedaemon.delivery.records import load_message, load_recipient
-from fedaemon.delivery.transport import Attempt, NextHost, Outcome, Result, TlsPolicy
+from fedaemon.delivery.transport import Attempt, HostTls, NextHost, Outcome, Result, TlsPolicy
 from fedaemon.store.interface import Transaction
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fedaemon.store.blobs import Blobs
 
-HOST: Final = NextHost("capture", (), 0, TlsPolicy.NONE)
+HOST: Final = NextHost("capture", (), 0, HostTls(TlsPolicy.NONE, "none"))
 
 
 class CaptureFinder:

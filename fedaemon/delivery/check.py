@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 
-from fedaemon.delivery.queue import belongs, place
+from fedaemon.delivery import history, pauses
+from fedaemon.delivery.queue import END_OF_TIME, belongs, index_key, place
 from fedaemon.delivery.records import (
     FINAL,
     LOCAL,
     WAITING,
     MessageRecord,
     RecipientRecord,
+    lane_name,
     load_message,
     load_recipient,
     recipients_of,
 )
 from fedaemon.store.interface import Key, Snapshot, Transaction
 from fedaemon.store.records import decode
-from fedaemon.store.spaces import DESTINATION, DUE, FINISHED, MESSAGE, RECIPIENT, TIMELINE
+from fedaemon.store.spaces import (
+    DESTINATION,
+    DUE,
+    FINISHED,
+    LINE,
+    MESSAGE,
+    RECIPIENT,
+    REDACTED,
+    TIMELINE,
+    TURN,
+)
 from fedaemon.store.verify import Finding
 
 
+def _wall_clock_ms() -> int:
+    return int(time.time() * 1000)
+
+
 class DeliveryChecker:
-    """Looks at messages, recipients, their indexes and the calendar."""
+    """Looks at messages, recipients, their indexes and the calendars."""
+
+    def __init__(self, now_ms: Callable[[], int] = _wall_clock_ms) -> None:
+        self._now_ms = now_ms
 
     def references(self, snapshot: Snapshot) -> Iterator[str]:
         """Yield the blob of every message, once for each reference."""
@@ -31,7 +51,7 @@ class DeliveryChecker:
 
     def problems(self, snapshot: Snapshot) -> Iterator[Finding]:
         """Yield what is wrong."""
-        for kind, key in _wrong(snapshot):
+        for kind, key in _wrong(snapshot, self._now_ms()):
             yield Finding(kind, " ".join(str(part) for part in key[1:]), repaired=False)
 
     def repair(self, transaction: Transaction) -> None:
@@ -39,7 +59,9 @@ class DeliveryChecker:
         # Dropping a recipient makes its index entry a stray one: look again until nothing is left to do.
         repaired = 1
         while repaired:
-            repaired = sum(_repair(transaction, kind, key) for kind, key in list(_wrong(transaction)))
+            repaired = sum(
+                _repair(transaction, kind, key) for kind, key in list(_wrong(transaction, self._now_ms()))
+            )
 
 
 def _repair(transaction: Transaction, kind: str, key: Key) -> bool:
@@ -47,7 +69,7 @@ def _repair(transaction: Transaction, kind: str, key: Key) -> bool:
     if kind == "queue.recipients":
         return False
     if kind in ("queue.unindexed", "queue.unscheduled"):
-        queue_id, number = key[3], key[4]
+        queue_id, number = key[4], key[5]
         assert isinstance(queue_id, str)
         assert isinstance(number, int)
         recipient = load_recipient(transaction, queue_id, number)
@@ -60,20 +82,21 @@ def _repair(transaction: Transaction, kind: str, key: Key) -> bool:
     return True
 
 
-def _wrong(snapshot: Snapshot) -> Iterator[tuple[str, Key]]:
+def _wrong(snapshot: Snapshot, now_ms: int) -> Iterator[tuple[str, Key]]:
     """Yield (kind, the key that should or should not be there)."""
     yield from _wrong_messages(snapshot)
-    yield from _wrong_entries(snapshot)
+    yield from _wrong_entries(snapshot, now_ms)
     for kind, space in (("queue.lost_recipient", RECIPIENT), ("queue.lost_timeline", TIMELINE)):
         for key, _ in snapshot.scan((space,)):
             if snapshot.get((MESSAGE, key[1])) is None:
                 yield kind, key
-    for key, _ in snapshot.scan((FINISHED,)):
-        queue_id = key[2]
-        assert isinstance(queue_id, str)
-        message = load_message(snapshot, queue_id)
-        if message is None or message.finished_ms != key[1] or message.redacted_ms:
-            yield "queue.stray_finished", key
+    for space in (FINISHED, REDACTED):
+        for key, _ in snapshot.scan((space,)):
+            queue_id = key[-1]
+            assert isinstance(queue_id, str)
+            message = load_message(snapshot, queue_id)
+            if message is None or not message.finished_ms or history.entry(message, queue_id) != key:
+                yield "queue.stray_finished", key
 
 
 def _wrong_messages(snapshot: Snapshot) -> Iterator[tuple[str, Key]]:
@@ -85,12 +108,12 @@ def _wrong_messages(snapshot: Snapshot) -> Iterator[tuple[str, Key]]:
         recipients = list(recipients_of(snapshot, queue_id))
         if len(recipients) != message.recipients or (message.finished_ms == 0 and _all_final(recipients)):
             yield "queue.recipients", key
-        if message.finished_ms and not message.redacted_ms:
-            entry: Key = (FINISHED, message.finished_ms, queue_id)
+        if message.finished_ms:
+            entry = history.entry(message, queue_id)
             if snapshot.get(entry) is None:
                 yield "queue.unfinished", entry
         for number, recipient in recipients:
-            entry = (DESTINATION, recipient.destination, recipient.next_attempt_ms, queue_id, number)
+            entry = index_key(queue_id, number, recipient)
             if recipient.state in WAITING and snapshot.get(entry) is None:
                 yield "queue.unindexed", entry
 
@@ -99,27 +122,40 @@ def _all_final(recipients: list[tuple[int, RecipientRecord]]) -> bool:
     return all(recipient.state in FINAL for _, recipient in recipients)
 
 
-def _wrong_entries(snapshot: Snapshot) -> Iterator[tuple[str, Key]]:
-    """Yield entries that no record asks for, and destinations that the calendar has too late or never."""
-    hints: dict[str, int] = {}
-    for key, _ in snapshot.scan((DUE,)):
-        _, hint_ms, destination = key
-        assert isinstance(hint_ms, int)
-        assert isinstance(destination, str)
-        hints.setdefault(destination, hint_ms)
-    seen: set[str] = set()
+def _wrong_entries(snapshot: Snapshot, now_ms: int) -> Iterator[tuple[str, Key]]:
+    """Yield entries that no record asks for, and such that no calendar and no line leads to in time."""
+    turns = _first_hints((key[3], key[2]) for key, _ in snapshot.scan((TURN,)))
+    hints = _first_hints(((key[1], key[3]), key[2]) for key, _ in snapshot.scan((DUE,)))
+    paused = set(map(lane_name, pauses.read(snapshot).accounts))
+    in_line = {(key[2], key[4]) for key, _ in snapshot.scan((LINE,))}
+    seen: set[tuple[str, str]] = set()
     for key, _ in snapshot.scan((DESTINATION,)):
-        _, destination, due_ms, queue_id, number = key
+        _, destination, lane, due_ms, queue_id, number = key
         assert isinstance(destination, str)
+        assert isinstance(lane, str)
         assert isinstance(due_ms, int)
         assert isinstance(queue_id, str)
         assert isinstance(number, int)
         recipient = load_recipient(snapshot, queue_id, number)
         if recipient is None or not belongs(key, recipient):
             yield "queue.stray_entry", key
-        elif destination != LOCAL and destination not in seen and not recipient.claim:
+        elif destination != LOCAL and (lane, destination) not in seen and not recipient.claim:
             # The first entry must be covered, the later ones follow from it. One that is under way may be due
             # before its hint: its outcome sets another.
-            seen.add(destination)
-            if hints.get(destination, due_ms + 1) > due_ms:
+            seen.add((lane, destination))
+            hint_ms = hints.get((lane, destination), due_ms + 1)
+            turn_ms = turns.get(lane, END_OF_TIME)
+            # A lane that had a turn has its next one behind the others, which is now at the latest.
+            no_turn = turn_ms > max(hint_ms, now_ms) and lane[1:] not in paused
+            late = hint_ms > due_ms or no_turn
+            if late and (lane, destination) not in in_line:
                 yield "queue.unscheduled", key
+
+
+def _first_hints(hints: Iterable[tuple[object, object]]) -> dict[object, int]:
+    """Return the first time of each."""
+    first: dict[object, int] = {}
+    for name, time_ms in hints:
+        assert isinstance(time_ms, int)
+        first[name] = min(time_ms, first.get(name, time_ms))
+    return first

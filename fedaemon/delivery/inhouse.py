@@ -18,11 +18,13 @@ from twisted.logger import Logger
 
 from fedaemon.delivery import local
 from fedaemon.delivery.background import Alarm, in_background
+from fedaemon.delivery.complaints import note_complaint
 from fedaemon.delivery.outcomes import Recorded, Terms, record_outcomes
 from fedaemon.delivery.queue import belongs, look_local
-from fedaemon.delivery.records import MessageRecord, load_message, load_recipient
+from fedaemon.delivery.records import MessageRecord, RecipientRecord, load_message, load_recipient
 from fedaemon.delivery.transport import Outcome, Result
 from fedaemon.errors import MailError
+from fedaemon.message.address import parse_address
 from fedaemon.store.interface import Key, Store, Transaction
 
 if TYPE_CHECKING:
@@ -109,40 +111,42 @@ class LocalLane:
         """Deliver what the index entries *due* name; on a defect, each message by itself."""
         now_ms = self._now_ms()
         try:
-            self._recorded(
-                await self._store.write(partial(deliver_due, self._blobs, self.terms, due, now_ms))
-            )
+            self._say(await self._store.write(partial(deliver_due, self._blobs, self.terms, due, now_ms)))
         except MailError:
             raise
         except Exception:
-            messages = {key[3] for key in due}
+            messages = {key[4] for key in due}
             _log.failure("delivery: a local delivery failed by a defect of ours", count=len(messages))
             if len(messages) == 1:
                 await self._defer(due)
                 return
             for queue_id in messages:
-                await self._deliver([key for key in due if key[3] == queue_id])
+                await self._deliver([key for key in due if key[4] == queue_id])
 
     async def _defer(self, due: list[Key]) -> None:
         """Put off one message; when even that fails, leave its records to ``fedaemonctl verify``."""
         now_ms = self._now_ms()
         try:
-            await self._store.write(partial(deliver_due, None, self.terms, due, now_ms))
+            self._say(await self._store.write(partial(deliver_due, None, self.terms, due, now_ms)))
         except MailError:
             raise
         except Exception:
-            _log.failure("{queue_id}: left out of the queue, see fedaemonctl verify", queue_id=due[0][3])
+            _log.failure("{queue_id}: left out of the queue, see fedaemonctl verify", queue_id=due[0][4])
             await self._store.write(partial(_leave_out, due))
+
+    def _say(self, results: list[Recorded]) -> None:
+        for each in results:
+            self._recorded(each)
 
 
 def deliver_due(
     blobs: Blobs | None, terms: Terms, due: list[Key], now_ms: int, transaction: Transaction
-) -> Recorded:
+) -> list[Recorded]:
     """Deliver the recipients whose index entries *due* are still true; without *blobs* put them off."""
     outcomes: dict[str, list[Outcome]] = {}
     messages: dict[str, MessageRecord | None] = {}
     for key in due:
-        queue_id, number = key[3], key[4]
+        queue_id, number = key[4], key[5]
         assert isinstance(queue_id, str)
         assert isinstance(number, int)
         recipient = load_recipient(transaction, queue_id, number)
@@ -157,17 +161,30 @@ def deliver_due(
                 number, Result.TEMPORARY, "an internal error of this server", 451, "4.3.0", "local"
             )
         else:
-            effect = partial(_append, blobs=blobs, message=message, recipient=recipient, now_ms=now_ms)
+            effect = partial(_append, terms, blobs, message, recipient, now_ms)
             outcome = local.local_outcome(number, recipient, effect)
         outcomes.setdefault(queue_id, []).append(outcome)
-    results = [
+    return [
         record_outcomes(transaction, terms, queue_id, group, now_ms) for queue_id, group in outcomes.items()
     ]
-    return Recorded(any(each.finished for each in results), any(each.reported for each in results))
 
 
-def _append(transaction: Transaction, **delivery: Any) -> None:
-    local.deliver(transaction, **delivery)
+def _append(
+    terms: Terms,
+    blobs: Blobs,
+    message: MessageRecord,
+    recipient: RecipientRecord,
+    now_ms: int,
+    transaction: Transaction,
+) -> None:
+    """Put the message into its mailbox; what comes to the address for complaints is read, too."""
+    local.deliver(transaction, blobs, message, recipient, now_ms)
+    if terms.complaints and terms.complaints in (recipient.address, _key(recipient.original)):
+        note_complaint(transaction, blobs, terms.hostname, message, now_ms, terms.suppression_ms)
+
+
+def _key(address: str) -> str:
+    return parse_address(address).key if address else ""
 
 
 def _leave_out(due: list[Key], transaction: Transaction) -> None:

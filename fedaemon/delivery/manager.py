@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +19,22 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from fedaemon.delivery.background import in_background
+from fedaemon.delivery.classification import Classifier
+from fedaemon.delivery.event_log import log_outcome
 from fedaemon.delivery.inhouse import LocalLane
 from fedaemon.delivery.outcomes import Recorded, Terms
 from fedaemon.delivery.recovery import recover
 from fedaemon.delivery.remote import Finder, RemoteLane
 from fedaemon.delivery.schedule import Schedule
-from fedaemon.delivery.transport import Transport
-from fedaemon.delivery.window import Window
+from fedaemon.delivery.sites.keeper import SiteKeeper
+from fedaemon.delivery.sites.registry import Sites
+from fedaemon.delivery.sites.shaping import Shaping
+from fedaemon.delivery.transport import Source, Transport
 from fedaemon.store.ids import new_id
 from fedaemon.store.interface import Store
 
 if TYPE_CHECKING:
+    from fedaemon.delivery.attempts import Signer
     from fedaemon.store.blobs import Blobs
 
 _log = Logger()
@@ -39,16 +45,39 @@ def wall_clock_ms() -> int:
     return int(time.time() * 1000)
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What delivery goes by; all of it may change while it runs.
+
+    :param hostname: our name in reports.
+    :param classifier: reads what other servers say.
+    :param shaping: limits of sites.
+    :param sources: the addresses that connections come from; none: the system chooses.
+    :param paused: nothing remote is claimed; local mail is still delivered.
+    :param suppression_ms: how long an address that bounced is refused to who sent there.
+    :param complaints: the address (its key) to which providers send complaints, "" for none.
+    """
+
+    hostname: str
+    schedule: Schedule
+    classifier: Classifier
+    shaping: Shaping = field(default_factory=Shaping)
+    sources: tuple[Source, ...] = ()
+    paused: bool = False
+    suppression_ms: int = 0
+    complaints: str = ""
+
+
 class DeliveryManager:
     """Delivers what is in the queue.
 
     :param clock: the reactor, or a test's clock.
-    :param hostname: our name in reports.
     :param finder: finds next hosts (``mx.HostFinder``, ``capture.CaptureFinder``).
     :param transport: carries remote mail.
-    :param paused: True: nothing remote is claimed; local mail is still delivered.
+    :param signer: signs the mail of our users, and reports (``mailauth.signer.Signer``).
     :param message_finished: told when messages are over (``Retention.message_finished``).
-    :param window: limits of what is in memory and under way.
+    :param noted: told when there are events for webhooks.
+    :param sites: what is in memory and under way.
     """
 
     def __init__(
@@ -57,26 +86,31 @@ class DeliveryManager:
         blobs: Blobs,
         clock: Any,
         *,
-        hostname: str,
-        schedule: Schedule,
+        rules: Rules,
         finder: Finder,
         transport: Transport,
-        paused: bool = False,
+        signer: Signer | None = None,
         now_ms: Callable[[], int] = wall_clock_ms,
         message_finished: Callable[[], None] | None = None,
-        window: Window | None = None,
+        noted: Callable[[], None] | None = None,
+        sites: Sites | None = None,
     ) -> None:
         self._store = store
         self._now_ms = now_ms
         self._message_finished = message_finished
-        self._paused = paused
+        self._noted = noted
+        self._rules = rules
         self._run = new_id(now_ms())
         self._running = False
         self._starting: Deferred[None] | None = None
         self._blobs = blobs
         self._clock = clock
         self._look: Any = None
-        terms = Terms(hostname, schedule, blobs)
+        self.sites = Sites(now_ms) if sites is None else sites
+        self.sites.shaping = rules.shaping
+        self.sites.sources = rules.sources
+        self._keeper = SiteKeeper(store, clock, now_ms, self.sites)
+        terms = self._terms(rules)
         self._local = LocalLane(store, blobs, clock, now_ms, terms=terms, recorded=self._recorded)
         self._remote = RemoteLane(
             store,
@@ -87,14 +121,19 @@ class DeliveryManager:
             terms=terms,
             finder=finder,
             transport=transport,
-            window=window or Window(),
+            sites=self.sites,
+            classifier=rules.classifier,
+            signer=signer,
             recorded=self._recorded,
         )
+
+    def _terms(self, rules: Rules) -> Terms:
+        return Terms(rules.hostname, rules.schedule, self._blobs, rules.suppression_ms, rules.complaints)
 
     @property
     def attempts_under_way(self) -> int:
         """How many remote attempts are under way."""
-        return self._remote.window.active
+        return self.sites.active
 
     def start(self) -> Deferred[None]:
         """Begin to deliver; fires when the claims of earlier runs have been seen to."""
@@ -105,7 +144,7 @@ class DeliveryManager:
 
     async def _start_remote(self) -> None:
         found, more = 0, True
-        schedule = self._remote.terms.schedule
+        schedule = self._rules.schedule
         while more and self._running:
             count, more = await self._store.write(
                 partial(recover, run=self._run, now_ms=self._now_ms(), schedule=schedule)
@@ -116,8 +155,8 @@ class DeliveryManager:
                 "delivery: {count} recipients were under way when the last run died; they go again",
                 count=found,
             )
-        if self._running and not self._paused:
-            self._remote.start()
+        await self._keeper.start()
+        self._apply_pauses()
 
     def stop(self) -> Deferred[None]:
         """Let running attempts end, at most for the transport's drain time; put back what did not begin."""
@@ -132,32 +171,68 @@ class DeliveryManager:
             await self._starting
         await self._local.stop()
         await self._remote.stop()
+        await self._keeper.stop()
 
     def wake(self) -> None:
         """Something was added to the queue, or changed in it; said after each commit, so it costs little."""
         if self._look is None and self._running:
             self._look = self._clock.callLater(0, self._wake_lanes)
 
+    def foreign_commit(self) -> None:
+        """Another process has written into the store: the administrator, most likely."""
+        if self._running:
+            in_background(self._refresh(), "reading what was paused")
+
+    async def _refresh(self) -> None:
+        await self._keeper.refresh()
+        self._apply_pauses()
+        self.wake()
+
     def _wake_lanes(self) -> None:
         self._look = None
         self._local.wake()
         self._remote.wake()
 
-    def configure(self, *, hostname: str, schedule: Schedule, finder: Finder, paused: bool) -> None:
+    def configure(self, rules: Rules, finder: Finder) -> None:
         """Go on with new settings; attempts under way end as they began."""
-        terms = Terms(hostname, schedule, self._blobs)
-        self._local.terms = self._remote.terms = terms
+        self._rules = rules
+        self._local.terms = self._remote.terms = self._terms(rules)
         self._remote.finder = finder
-        if paused != self._paused:
-            self._paused = paused
-            if paused:
-                self._remote.pause()
-            elif self._running:
-                self._remote.start()
+        self._remote.classifier = rules.classifier
+        self.sites.shaping = rules.shaping
+        self.sites.sources = rules.sources
+        self._apply_pauses()
+
+    def _apply_pauses(self) -> None:
+        """Pause or start remote delivery as the settings and the administrator say."""
+        if not self._running:
+            return
+        if self._rules.paused or self.sites.pauses.all is not None:
+            self._remote.pause()
+        elif not self._remote.running:
+            self._remote.start()
 
     def _recorded(self, recorded: Recorded) -> None:
         """Follow up on what a recording led to."""
+        if recorded.message is not None:
+            for each in recorded.ended:
+                log_outcome(
+                    recorded.queue_id,
+                    recorded.message,
+                    each.recipient,
+                    each.outcome,
+                    each.event,
+                    self._now_ms(),
+                    each.recipient.next_attempt_ms,
+                )
         if recorded.reported:
             self.wake()
+        if self._noted is not None and (recorded.hooked or self._took_complaint(recorded)):
+            self._noted()
         if recorded.finished and self._message_finished is not None:
             self._message_finished()
+
+    def _took_complaint(self, recorded: Recorded) -> bool:
+        """Return True for mail to the address for complaints, which may have led to an event."""
+        complaints = self._rules.complaints
+        return bool(complaints) and any(each.recipient.address == complaints for each in recorded.ended)

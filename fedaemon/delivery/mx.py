@@ -1,6 +1,9 @@
 """Finds the hosts to try for a destination: a route, an address literal, the MX records, or the domain
 itself.
 
+What was found is kept for ``KEPT_S``, so that a burst to one domain is not a burst of questions, and so that its
+messages go to the same host in one order and share connections.
+
 Standards: RFC 5321 5.1 (MX, preferences, implicit MX, loops), RFC 7505 (null MX), RFC 3463.
 Invariants: a DNS failure is temporary; permanent is only what DNS says for certain. Our own name in the MX
 list takes itself and everything that is not better out of it; when nothing is left, mail would come back to
@@ -13,33 +16,50 @@ from __future__ import annotations
 
 import ipaddress
 import random
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, succeed
 
 from fedaemon.delivery.routes import Route, match
-from fedaemon.delivery.transport import NextHost, TlsPolicy
+from fedaemon.delivery.transport import HostTls, NextHost
 from fedaemon.errors import MailError, Refused, Unavailable
-from fedaemon.net.resolver import Mx, NoSuchName
+from fedaemon.net.resolver import Mx, MxAnswer, NoSuchName
 
 MAX_HOSTS: Final = 10
 MAX_ADDRESSES: Final = 10
 
 
+KEPT_S: Final = 30.0
+MAX_KEPT: Final = 10_000
+
+
 class MailResolver(Protocol):
     """What is asked of DNS (``net/resolver.py``)."""
 
-    def mx(self, domain: str) -> Deferred[list[Mx]]:
-        """Fire with the MX records, [] when there are none."""
+    def mx_answer(self, domain: str) -> Deferred[MxAnswer]:
+        """Fire with the MX records, none of them when there are none."""
 
     def addresses(self, host: str) -> Deferred[list[str]]:
         """Fire with the addresses in the order to try them, [] when there are none."""
 
 
+class TlsPolicies(Protocol):
+    """Finds what TLS the hosts of a destination must have (``tls_policy/finder.py``)."""
+
+    def find(
+        self, destination: str, hosts: tuple[NextHost, ...], *, mx_secure: bool
+    ) -> Deferred[tuple[NextHost, ...]]:
+        """Fire with the hosts, their ``tls`` filled in; never fail."""
+
+
 class HostFinder:
     """Finds next hosts.
 
+    :param seconds: a clock.
+    :param policies: finds the TLS policy of hosts that no route names; None for opportunistic TLS.
     :param names: our own names, in lower case, by which an MX list leads back to us.
     :param port: the port of hosts that MX records name.
     :param random: returns a number of 0 <= n < 1.
@@ -53,8 +73,13 @@ class HostFinder:
         routes: Sequence[Route] = (),
         port: int = 25,
         random: Callable[[], float] = random.random,
+        seconds: Callable[[], float] = time.monotonic,
+        policies: TlsPolicies | None = None,
     ) -> None:
         self._resolver = resolver
+        self._seconds = seconds
+        self._policies = policies
+        self._kept: OrderedDict[str, tuple[float, tuple[NextHost, ...]]] = OrderedDict()
         self._names = frozenset(name.lower() for name in names)
         self._routes = tuple(routes)
         self._port = port
@@ -67,17 +92,33 @@ class HostFinder:
 
         Spec: RFC 5321 5.1
         """
-        return Deferred.fromCoroutine(self._find(destination))
+        kept = self._kept.get(destination)
+        if kept is not None and kept[0] > self._seconds():
+            return succeed(kept[1])
+        return Deferred.fromCoroutine(self._find_and_keep(destination))
+
+    async def _find_and_keep(self, destination: str) -> tuple[NextHost, ...]:
+        hosts = await self._find(destination)
+        self._kept[destination] = (self._seconds() + KEPT_S, hosts)
+        self._kept.move_to_end(destination)
+        if len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)
+        return hosts
 
     async def _find(self, destination: str) -> tuple[NextHost, ...]:
         route = match(self._routes, destination)
         if route is not None:
             addresses = await self._route_addresses(route)
-            return (NextHost(route.host, addresses, route.port, route.tls, route.username, route.password),)
+            tls = HostTls(route.tls, "route")
+            return (NextHost(route.host, addresses, route.port, tls, route.username, route.password),)
         if destination.startswith("["):
             address = _literal(destination)
-            return (NextHost(destination, (address,), self._port, TlsPolicy.OPPORTUNISTIC),)
-        return await self._resolve(await self._exchangers(destination), destination)
+            return (NextHost(destination, (address,), self._port),)
+        names, secure = await self._exchangers(destination)
+        hosts = await self._resolve(names, destination)
+        if self._policies is not None:
+            hosts = await self._policies.find(destination, hosts, mx_secure=secure)
+        return hosts
 
     async def _route_addresses(self, route: Route) -> tuple[str, ...]:
         """Look up a route's host. What is wrong with it is our settings' fault, so never permanent."""
@@ -94,14 +135,17 @@ class HostFinder:
             )
         return tuple(found[:MAX_ADDRESSES])
 
-    async def _exchangers(self, domain: str) -> list[str]:
-        """Return the names of the mail exchangers in the order to try them."""
+    async def _exchangers(self, domain: str) -> tuple[list[str], bool]:
+        """Return the names of the mail exchangers in the order to try them, and whether DNSSEC vouches for
+        them.
+        """
         try:
-            found = await self._resolver.mx(domain)
+            answer = await self._resolver.mx_answer(domain)
         except NoSuchName:
             raise Refused(f"the domain {domain} does not exist (DNS says NXDOMAIN)", status="5.1.2") from None
+        found: Sequence[Mx] = answer.records
         if not found:
-            return [domain]
+            return [domain], answer.secure
         if all(mx.host in ("", ".") for mx in found):
             raise Refused(f"the domain {domain} takes no mail (null MX)", code=556, status="5.1.10")
         ours = [mx.preference for mx in found if mx.host.lower() in self._names]
@@ -116,7 +160,7 @@ class HostFinder:
         # Equal preferences are shuffled, so that the load is shared.
         order = sorted((mx.preference, self._random(), mx.host) for mx in found if mx.host not in ("", "."))
         hosts = list(dict.fromkeys(host for _, _, host in order))
-        return hosts[:MAX_HOSTS]
+        return hosts[:MAX_HOSTS], answer.secure
 
     async def _resolve(self, names: list[str], domain: str) -> tuple[NextHost, ...]:
         """Look up the addresses of all *names* at once; those without are left out."""

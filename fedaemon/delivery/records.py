@@ -12,6 +12,7 @@ any other has none.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final, Literal
@@ -28,6 +29,36 @@ FINAL: Final = frozenset({"delivered", "bounced", "expired", "suppressed"})
 
 LOCAL: Final = "@local"
 """The destination of every local recipient; no domain contains an "@"."""
+
+
+CLASSES: Final = ("0", "1", "2")
+"""First characters of lanes: urgent, normal and non-urgent mail (MT-PRIORITY above 0, -3 to 0, and below)."""
+
+
+MAX_LANE: Final = 80
+"""Octets of an account's name in a lane, which is part of keys; longer ones are shortened by a digest."""
+
+
+def lane_of(account: str | None, priority: int = 0) -> str:
+    """Return whose turn a message shares: its priority's class, and the account that sent it ("" for none).
+
+    Lanes take turns; within one, messages go in the order in which they are due. The classes are the levels
+    of MIXER: 4, 0 and -4, other priorities belonging to the next higher one. Spec: RFC 6710 5
+    """
+    level = CLASSES[0] if priority > 0 else CLASSES[1] if priority > -4 else CLASSES[2]
+    return f"{level}{lane_name(account)}"
+
+
+def lane_name(account: str | None) -> str:
+    """Return a lane without its class."""
+    if not account:
+        return ""
+    if len(account) <= MAX_LANE and account.isascii():
+        return account
+    octets = account.encode()
+    if len(octets) <= MAX_LANE:
+        return account
+    return f"{octets[:60].decode(errors='ignore')}~{hashlib.sha256(octets).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +83,9 @@ class NewMessage:
 
     *sender* is the reverse-path without brackets, "" for a report. *via* says how it came (service, protocol,
     tls, peer, helo), *account* who logged in. *lifetime_ms* overrides the setting for this message.
+    *release_ms*: nothing is tried before that time (FUTURERELEASE, RFC 4865). *deliver_by_ms* is when DELIVERBY
+    (RFC 2852) runs out, 0 without one; *deliver_by_mode* is "R" (return) or "N" (notify), with "T" behind it
+    for a trace. *priority* is -9 to 9 (RFC 6710). *tls_optional*: the header says ``TLS-Required: No``.
     """
 
     queue_id: str
@@ -67,6 +101,11 @@ class NewMessage:
     ret: str = ""
     envid: str = ""
     lifetime_ms: int | None = None
+    release_ms: int = 0
+    deliver_by_ms: int = 0
+    deliver_by_mode: str = ""
+    priority: int = 0
+    tls_optional: bool = False
 
 
 @dataclass(slots=True)
@@ -91,6 +130,11 @@ class MessageRecord:
     ret: str = ""
     envid: str = ""
     lifetime_ms: int | None = None
+    release_ms: int = 0
+    deliver_by_ms: int = 0
+    deliver_by_mode: str = ""
+    priority: int = 0
+    tls_optional: bool = False
     finished_ms: int = 0
     redacted_ms: int = 0
 
@@ -99,10 +143,11 @@ class MessageRecord:
 class RecipientRecord:
     """One recipient in the queue.
 
-    *destination* is its domain (or address literal), or ``LOCAL``. *attempts* counts the one under way too;
-    *claim* names the run of the daemon that has it under way, "" when none has. *lost* counts claims in a row
-    that died with their run. *last* is the latest reply (code, status, text, host, phase, at_ms). *told* is
-    set once the question of a delay notice has been settled.
+    *destination* is its domain (or address literal), or ``LOCAL``. *lane* says whose turn it shares
+    (``lane_of``), "" for a local one. *attempts* counts the one under way too; *claim* names the run of the
+    daemon that has it under way, "" when none has. *lost* counts claims in a row that died with their run.
+    *last* is the latest reply (code, status, text, host, phase, at_ms, category, rule, site). *told* is set
+    once the question of a delay notice has been settled, *told_by* the same for a DELIVERBY that ran out.
     """
 
     address: str
@@ -110,12 +155,14 @@ class RecipientRecord:
     state: State = "queued"
     attempts: int = 0
     next_attempt_ms: int = 0
+    lane: str = ""
     original: str = ""
     notify: str = ""
     orcpt: str = ""
     claim: str = ""
     lost: int = 0
     told: bool = False
+    told_by: bool = False
     finished_ms: int = 0
     last: dict[str, Any] | None = None
 

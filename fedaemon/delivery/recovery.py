@@ -13,7 +13,8 @@ from __future__ import annotations
 from typing import Final
 
 from fedaemon.delivery import timeline
-from fedaemon.delivery.queue import Claim, move
+from fedaemon.delivery.claiming import Claim
+from fedaemon.delivery.queue import move
 from fedaemon.delivery.records import WAITING, RecipientRecord, load_recipient, save_recipient
 from fedaemon.delivery.schedule import Schedule
 from fedaemon.store.interface import Transaction

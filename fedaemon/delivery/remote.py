@@ -1,9 +1,10 @@
-"""Remote delivery: claims what is due, attempts it, and writes down what became of it.
+"""Remote delivery: claims what is due, has it attempted, and writes down what became of it.
 
 Theory of operation. ``wake`` says that there may be work. One claim transaction at a time takes what fits
-into the window; each claim becomes an attempt as soon as its destination has a slot; when it ends, its
-outcomes are recorded, the slot is free, and more is claimed. Between that, an alarm sleeps until the first
-hint in the queue's calendar.
+into memory (``sites/registry.py``); each claim's hosts are looked up, then it waits at its site for its turn
+and becomes an attempt (``attempts.py``); when that ends, its outcomes are recorded, the site has room, and
+more is claimed. Between that, an alarm sleeps until the first hint in the queue's calendars, or until a site
+opens.
 
 Invariants: nobody dials for a recipient that was held or deleted since it was claimed; while outcomes cannot
 be recorded (disk full) nothing more is claimed, because what cannot be written down would be delivered again.
@@ -12,23 +13,33 @@ be recorded (disk full) nothing more is claimed, because what cannot be written 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
-from twisted.internet.task import deferLater
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from fedaemon import counters
+from fedaemon.delivery.attempts import Attempts, failed, our_fault
 from fedaemon.delivery.background import Alarm, in_background
-from fedaemon.delivery.outcomes import Recorded, Terms, record_outcomes
-from fedaemon.delivery.queue import Claim, ClaimOrder, claim, look
-from fedaemon.delivery.records import WAITING, RecipientRecord, load_recipient
+from fedaemon.delivery.claiming import Claim, Claimed, ClaimOrder, claim
+from fedaemon.delivery.classification import Classifier
+from fedaemon.delivery.outcomes import Recorded, Terms
+from fedaemon.delivery.queue import look
+from fedaemon.delivery.recording import Recording
 from fedaemon.delivery.recovery import put_back, settle
-from fedaemon.delivery.transport import Attempt, NextHost, Outcome, Recipient, Result, Transport
-from fedaemon.delivery.window import Window
+from fedaemon.delivery.release import release
+from fedaemon.delivery.sites.registry import Sites
+from fedaemon.delivery.sites.site import Site
+from fedaemon.delivery.transport import NextHost, Outcome, Result, Transport
+from fedaemon.delivery.verdicts import classified, judge_site
 from fedaemon.errors import MailError
-from fedaemon.store.interface import Content, Snapshot, Store, Transaction
+from fedaemon.store.interface import Store, Transaction
 
 if TYPE_CHECKING:
+    from fedaemon.delivery.attempts import Signer
     from fedaemon.store.blobs import Blobs
 
 STARTS_PER_TURN: Final = 20
@@ -36,9 +47,6 @@ STARTS_PER_TURN: Final = 20
 
 RETRY_S: Final = 5.0
 """After a claim that the store refused."""
-
-RECORD_RETRIES_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Pauses between tries to record outcomes that the store refused; the last one goes on."""
 
 _log = Logger()
 
@@ -51,7 +59,7 @@ class Finder(Protocol):
 
 
 class RemoteLane:
-    """Delivers to other servers. *terms* and *finder* may be replaced while it runs (new settings).
+    """Delivers to other servers. *terms*, *finder* and *classifier* may be replaced while it runs.
 
     :param run: names this run of the daemon in the claims.
     :param recorded: told what each recording led to.
@@ -68,20 +76,24 @@ class RemoteLane:
         terms: Terms,
         finder: Finder,
         transport: Transport,
-        window: Window,
+        sites: Sites,
+        classifier: Classifier,
+        signer: Signer | None,
         recorded: Callable[[Recorded], None],
     ) -> None:
         self.terms = terms
         self.finder = finder
-        self.window = window
+        self.classifier = classifier
+        self.sites = sites
         self._store = store
-        self._blobs = blobs
         self._clock = clock
         self._now_ms = now_ms
         self._run = run
         self._transport = transport
-        self._recorded = recorded
+        self._attempts = Attempts(store, blobs, transport, run, signer)
+        self._recording = Recording(store, clock, now_ms, run, recorded=recorded, resumed=self.wake)
         self._alarm = Alarm(clock, now_ms, self.wake)
+        self._rate_alarm = Alarm(clock, now_ms, self._start_ready)
         self._running = False
         self._stopped = False
         self._wanted = False
@@ -90,9 +102,13 @@ class RemoteLane:
         self._claimed: Deferred[None] | None = None
         self._starting = False
         self._batch = 0
-        self._batches: dict[int, int] = {}
-        self._attempts: set[Deferred[None]] = set()
-        self._unrecorded: set[Deferred[None]] = set()
+        self._last: dict[str, str] = {}
+        self._under_way: set[Deferred[Any]] = set()
+
+    @property
+    def running(self) -> bool:
+        """True from ``start`` to ``pause``."""
+        return self._running
 
     def start(self) -> None:
         """Begin (again) to claim."""
@@ -101,14 +117,15 @@ class RemoteLane:
         self.wake()
 
     def pause(self) -> None:
-        """Begin nothing more; what was claimed stays ready for ``start`` or ``stop``."""
+        """Claim nothing more, and begin no attempt; what is under way ends."""
         self._running = False
         self._alarm.cancel()
+        self._rate_alarm.cancel()
 
     def wake(self) -> None:
         """There may be something due."""
         self._wanted = True
-        if self._running and not self._claiming and self.window.free and not self._unrecorded:
+        if self._running and not self._claiming and self.sites.free and not self._recording.stuck:
             self._claiming = True
             self._claimed = in_background(self._claim_turns(), "claiming")
 
@@ -118,17 +135,17 @@ class RemoteLane:
         self._stopped = True
         if self._claimed is not None:
             await self._claimed
-        unbegun = self.window.take_ready()
+        unbegun = self.sites.take_ready()
         if unbegun:
             await self._put_back(unbegun)
         await self._transport.close()
-        for waiting in list(self._unrecorded):
-            waiting.cancel()
-        await DeferredList(list(self._attempts))
+        self._recording.stop()
+        await DeferredList(list(self._under_way))
 
     async def _put_back(self, claims: list[Claim]) -> None:
+        """Undo claims whose attempt does not take place."""
         now_ms = self._now_ms()
-        batches = [each.batch for each in claims if self._left_in(each)]
+        batches = [each.batch for each in claims if self._recording.left_in(each)]
 
         def undo(transaction: Transaction) -> None:
             put_back(transaction, claims, now_ms)
@@ -140,12 +157,13 @@ class RemoteLane:
         except MailError as error:
             # Not lost: the next start finds the claims of this run.
             _log.error("delivery: {count} claims were not put back: {why}", count=len(claims), why=error.text)
+        self.wake()
 
     # -- Claiming --------------------------------------------------------------------------------------------
 
     async def _claim_turns(self) -> None:
         try:
-            while self._running and self._wanted and self.window.free and not self._unrecorded:
+            while self._running and self._wanted and self.sites.free and not self._recording.stuck:
                 self._wanted = False
                 await self._claim_turn()
         except MailError as error:
@@ -158,33 +176,115 @@ class RemoteLane:
             self._claiming = False
 
     async def _claim_turn(self) -> None:
-        now_ms = self._now_ms()
-        room = self.window.room()
-        due, next_ms = await self._store.read(lambda snapshot: look(snapshot, now_ms, room))
-        if not due:
-            # What is due may belong to destinations that have no room: look again when an attempt ends.
-            self._more = True
-            self._alarm.set(next_ms)
-            return
+        sites, now_ms = self.sites, self._now_ms()
+        self._alarm.set(sites.opens_ms(now_ms))
+        lines = sites.lines()
+        if not lines:
+            due, next_ms = await self._store.read(lambda snapshot: look(snapshot, now_ms))
+            if not due:
+                # What is due may belong to sites that have no room: look again when an attempt ends.
+                self._more = True
+                self._alarm.set(next_ms)
+                return
         self._batch += 1
         order = ClaimOrder(
             run=self._run,
             batch=self._batch,
-            recipients=self.window.free,
-            messages=self.window.messages,
+            recipients=sites.free,
             schedule=self.terms.schedule,
-            room=room,
-            under_way=self.window.under_way(),
+            standing=sites.standing,
+            lines=lines,
+            last=self._last,
+            paused=sites.paused,
+            under_way=sites.under_way(),
         )
-        result = await self._store.write(lambda transaction: claim(transaction, now_ms, order))
-        if result.claims:
-            self._batches[order.batch] = len(result.claims)
-            self.window.add(result.claims)
-            self._start_ready()
-        self._more = result.more
-        if result.more and result.claims:
+        claimed = await self._store.write(lambda transaction: claim(transaction, now_ms, order))
+        sites.parked(claimed.parked)
+        sites.emptied(claimed.emptied)
+        self._take_in(order.batch, claimed)
+        self._last = claimed.last
+        self._more = claimed.more
+        if claimed.more and (claimed.claims or claimed.put_off):
             self._wanted = True
-        self._alarm.set(result.next_due_ms)
+        self._alarm.set(claimed.next_due_ms)
+
+    def _take_in(self, batch: int, claimed: Claimed) -> None:
+        """Have what was claimed attempted, and what was put off answered."""
+        for each in claimed.answers:
+            self._keep(in_background(self._answer(each), "recording"))
+        if not claimed.claims:
+            return
+        counters.count("queue_claims_total", len(claimed.claims))
+        self._recording.begin(batch, claimed.claims)
+        for each in claimed.claims:
+            self.sites.claim(each)
+        for each in claimed.claims:
+            self._keep(
+                self.finder.find(each.destination).addCallbacks(
+                    self._found, self._not_found, (each,), {}, (each,)
+                )
+            )
+        self._start_ready()
+
+    def _keep(self, work: Deferred[Any]) -> None:
+        """Remember what is under way, so that a stop waits for it."""
+        self._under_way.add(work)
+        work.addBoth(self._ended, work)
+
+    def _ended(self, result: Any, work: Deferred[Any]) -> None:
+        self._under_way.discard(work)
+        if isinstance(result, Failure):
+            _log.failure("delivery: a defect of ours", failure=result)
+
+    def _found(self, hosts: tuple[NextHost, ...], claimed: Claim) -> Deferred[None] | None:
+        """The hosts of a claim are known: it waits at its site for its turn."""
+        claimed = replace(claimed, hosts=hosts)
+        if not self._stopped:
+            _, taken = self.sites.resolved(claimed)
+            if taken:
+                self._start_ready()
+                return None
+        else:
+            self.sites.unresolved(claimed)
+        # The site was not known when this was claimed: now it is, and the next claim minds it.
+        return in_background(self._put_back([claimed]), "putting back")
+
+    def _not_found(self, failure: Failure, claimed: Claim) -> Deferred[None]:
+        """There is no host to be had for a claim: that is its outcome."""
+        self.sites.unresolved(claimed)
+        error = failure.value
+        if isinstance(error, MailError):
+            result = Result.PERMANENT if error.permanent else Result.TEMPORARY
+            outcomes = failed(claimed, result, error.text, error.code, error.status, "dns")
+        else:
+            _log.failure(
+                "{queue_id}: hosts not found by a defect of ours", failure, queue_id=claimed.queue_id
+            )
+            outcomes = our_fault(claimed)
+        outcomes = [classified(self.classifier, each) for each in outcomes]
+        return in_background(self._record(claimed, outcomes), "recording")
+
+    async def _answer(self, claimed: Claim) -> None:
+        """Record for recipients of a closed site what is owed to their senders now."""
+        standing = self.sites.standing(claimed.destination)
+        site = self.sites.get(standing.site)
+        last = site.last_error if site is not None else {}
+        outcomes = [
+            Outcome(
+                number,
+                Result.TEMPORARY,
+                f"{standing.site} is not tried for now: {last.get('text') or 'it gave no answer'}",
+                last.get("code", 0),
+                last.get("status", "4.4.1"),
+                "site",
+                last.get("host", ""),
+                category=last.get("category", ""),
+                site=standing.site,
+                again_ms=standing.until_ms,
+            )
+            for number, _ in claimed.recipients
+        ]
+        await self._recording.record(self.terms, claimed, outcomes, claimed=False)
 
     # -- Attempts --------------------------------------------------------------------------------------------
 
@@ -194,162 +294,68 @@ class RemoteLane:
             return
         # Attempts that end at once come back here: the loop below goes on for them.
         self._starting = True
+        self.sites.due(self._now_ms())
         for _ in range(STARTS_PER_TURN):
-            ready = self.window.next()
+            ready = self.sites.next()
             if ready is None:
                 self._starting = False
+                self._rate_alarm.set(self.sites.due(self._now_ms()))
                 return
-            attempt = in_background(self._attempt(ready), "an attempt")
-            if not attempt.called:
-                self._attempts.add(attempt)
-                attempt.addCallback(self._ended, attempt)
+            self._keep(in_background(self._attempt(*ready), "an attempt"))
         self._clock.callLater(0, self._start_more)
-
-    def _ended(self, result: None, attempt: Deferred[None]) -> None:
-        self._attempts.discard(attempt)
 
     def _start_more(self) -> None:
         self._starting = False
         self._start_ready()
 
-    async def _attempt(self, claimed: Claim) -> None:
+    async def _attempt(self, site: Site, claimed: Claim) -> None:
         """Attempt one claim and record what became of it."""
-        outcomes: list[Outcome] | None
+        began_ms = self._now_ms()
+        sources = site.sources(began_ms, self.sites.sources)
         try:
-            outcomes = await self._outcomes(claimed)
+            outcomes = await self._attempts.attempt(claimed, sources, site.limits.connection, began_ms)
         except Exception:
             _log.failure("{queue_id}: an attempt failed by a defect of ours", queue_id=claimed.queue_id)
-            outcomes = _all(
-                claimed, Result.TEMPORARY, "an internal error of this server", 451, "4.3.0", "local"
-            )
-        if outcomes is None:
-            await self._put_back([claimed])
-        else:
-            await self._record(claimed, outcomes)
-        refill = self.window.done(claimed)
+            outcomes = our_fault(claimed)
+        outcomes = [classified(self.classifier, each) for each in outcomes]
+        recovered = False
+        if not self._stopped:
+            # What our own stop cut off says nothing of the site.
+            outcomes, recovered = judge_site(site, outcomes, self._now_ms(), began_ms, self.sites.sources)
+            self._clear(site)
+        await self._record(claimed, outcomes)
+        for again_ms in {each.again_ms for each in outcomes if each.again_ms}:
+            self._alarm.set(again_ms)
+        self.sites.done(site, claimed)
+        if recovered:
+            self._keep(in_background(self._release(site), "releasing"))
         self._start_ready()
-        if refill and (self._more or self._wanted):
+        if (self._more or self._wanted or self.sites.has_lines) and self.sites.is_low_at(site):
             self.wake()
 
-    async def _outcomes(self, claimed: Claim) -> list[Outcome] | None:
-        """Attempt a claim; return None when the server stops before it could begin."""
-        try:
-            hosts = await self.finder.find(claimed.destination)
-        except MailError as error:
-            result = Result.PERMANENT if error.permanent else Result.TEMPORARY
-            return _all(claimed, result, error.text, error.code, error.status, "dns")
-        try:
-            content, recipients = await self._store.read(
-                lambda snapshot: self._still_wanted(snapshot, claimed)
-            )
-        except MailError as error:
-            return _all(claimed, Result.TEMPORARY, error.text, error.code, error.status, "local")
-        if content is None:
-            return []
-        if self._stopped:
-            return None
-        message = claimed.message
-        return await self._transport.attempt(
-            Attempt(
-                queue_id=claimed.queue_id,
-                sender=message.sender,
-                recipients=tuple(
-                    Recipient(n, each.address, each.notify, each.orcpt) for n, each in recipients
-                ),
-                content=content,
-                hosts=hosts,
-                body=message.body,
-                smtputf8=message.smtputf8,
-                require_tls=message.require_tls,
-                ret=message.ret,
-                envid=message.envid,
-            )
-        )
+    def _clear(self, site: Site) -> None:
+        """Put back what is ready at a site that has just closed.
 
-    def _still_wanted(
-        self, snapshot: Snapshot, claimed: Claim
-    ) -> tuple[Content | None, list[tuple[int, RecipientRecord]]]:
-        """Return the content, and the recipients that were not held or deleted since they were claimed."""
-        wanted = []
-        for number, _ in claimed.recipients:
-            recipient = load_recipient(snapshot, claimed.queue_id, number)
-            if recipient is not None and recipient.state in WAITING and recipient.claim == self._run:
-                wanted.append((number, recipient))
-        content = self._blobs.open(snapshot, claimed.message.blob) if wanted else None
-        return content, wanted
-
-    # -- Recording -------------------------------------------------------------------------------------------
+        Nothing would wake it when the site opens; and where every source address is blocked, it would leave from
+        one that the system chooses.
+        """
+        if not site.until_ms(self._now_ms(), self.sites.sources):
+            return
+        self.sites.on_close()
+        if len(site.ready):
+            self._keep(in_background(self._put_back(self.sites.take_ready(site)), "putting back"))
 
     async def _record(self, claimed: Claim, outcomes: list[Outcome]) -> None:
-        """Record outcomes; when the store refuses, try again until it takes them or the server stops."""
-        last = self._left_in(claimed)
-        tries = 0
-        while True:
-            try:
-                self._recorded(await self._write(claimed, outcomes, last))
-            except MailError as error:
-                pause_s = RECORD_RETRIES_S[min(tries, len(RECORD_RETRIES_S) - 1)]
-                tries += 1
-                _log.error(
-                    "{queue_id}: outcomes not recorded: {why}", queue_id=claimed.queue_id, why=error.text
-                )
-                if not await self._wait(pause_s):
-                    return
-            except Exception:
-                _log.failure("{queue_id}: outcomes could not be recorded", queue_id=claimed.queue_id)
-                if tries:
-                    # The attempt that the claim stored stands.
-                    return
-                tries += 1
-                outcomes = [
-                    Outcome(
-                        each.number,
-                        Result.TEMPORARY,
-                        "an internal error of this server",
-                        451,
-                        "4.3.0",
-                        "local",
-                    )
-                    for each in outcomes
-                ]
-            else:
+        await self._recording.record(self.terms, claimed, outcomes, claimed=True)
+
+    async def _release(self, site: Site) -> None:
+        """Let what waited for *site* go, slice by slice."""
+        destinations, after = tuple(site.destinations), None
+        while destinations and not self._stopped:
+            now_ms = self._now_ms()
+            after = await self._store.write(
+                partial(release, site=site.name, destinations=destinations, after=after, now_ms=now_ms)
+            )
+            self.wake()
+            if after is None:
                 return
-
-    def _write(self, claimed: Claim, outcomes: list[Outcome], last: bool) -> Deferred[Recorded]:
-        terms, now_ms = self.terms, self._now_ms()
-
-        def write(transaction: Transaction) -> Recorded:
-            recorded = record_outcomes(transaction, terms, claimed.queue_id, outcomes, now_ms)
-            if last:
-                settle(transaction, self._run, claimed.batch)
-            return recorded
-
-        return self._store.write(write)
-
-    def _left_in(self, claimed: Claim) -> bool:
-        """Count a claim of its batch as over; return True for the last."""
-        self._batches[claimed.batch] -= 1
-        if self._batches[claimed.batch]:
-            return False
-        del self._batches[claimed.batch]
-        return True
-
-    async def _wait(self, seconds: float) -> bool:
-        """Wait while nothing is claimed; False when the server stops meanwhile."""
-        if self._stopped:
-            return False
-        waiting: Deferred[None] = deferLater(self._clock, seconds)
-        self._unrecorded.add(waiting)
-        try:
-            await waiting
-        except CancelledError:
-            return False
-        finally:
-            self._unrecorded.discard(waiting)
-        self.wake()
-        return True
-
-
-def _all(claimed: Claim, result: Result, text: str, code: int, status: str, phase: str) -> list[Outcome]:
-    """Return the same outcome for all recipients of a claim."""
-    return [Outcome(number, result, text, code, status, phase) for number, _ in claimed.recipients]

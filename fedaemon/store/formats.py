@@ -2,23 +2,22 @@
 
 Invariants: a store of a newer format is never opened; a migration is one transaction per step with the
 version record in it, so that one cut short happened or did not.
-Known gaps: there is only version 1, hence no migration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from fedaemon.store import records
+from fedaemon.store import migrate_1, records
 from fedaemon.store.errors import NewerFormat, StoreError
 from fedaemon.store.interface import Snapshot, Transaction
 from fedaemon.store.spaces import FORMAT
 
-CURRENT = 1
+CURRENT = 2
 
 Migration = Callable[[Transaction], None]
 
-MIGRATIONS: Mapping[int, Migration] = {}
+MIGRATIONS: Mapping[int, Migration] = {1: migrate_1.migrate}
 """From a version to the function that makes the next one of it."""
 
 

@@ -21,12 +21,28 @@ SENT = "sent"  # (day, "account" | "domain", name) -> messages accepted that day
 MAILBOX = "mailbox"  # (account, mailbox name) -> Mailbox
 MAIL = "mail"  # (mailbox id, uid) -> Mail
 
+# mailauth
+DKIM_KEY = "dkim"  # (domain, selector) -> a DKIM key
+
 # delivery
 MESSAGE = "message"  # (queue id) -> MessageRecord
 RECIPIENT = "recipient"  # (queue id, number) -> RecipientRecord
 TIMELINE = "timeline"  # (queue id, time in ms, number) -> what happened
-DUE = "due"  # (time in ms, destination) -> "": the destination may have work from then on
-DESTINATION = "destination"  # (destination, next attempt in ms, queue id, number) -> ""
+TURN = "turn"  # (class, time in ms, lane) -> "": the lane may have work from then on
+DUE = "due"  # (lane, time in ms, destination) -> "": the lane may have work there from then on
+LINE = "line"  # (site, lane, since in ms, destination) -> "": due work waits until the site has room
+DESTINATION = "destination"  # (destination, lane, next attempt in ms, queue id, number) -> ""
 CLAIM = "claim"  # (run, batch) -> the recipients that this run of the daemon has under way
-FINISHED = "finished"  # (time in ms, queue id) -> "": content to be redacted
+SITE = "site"  # (site) -> SiteRecord: what is known about a site that is not as it should be
+PAUSE = "pause"  # ("all" | "site" | "account" | "domain", name) -> since, why
+FINISHED = "finished"  # (domain of the account or "", time in ms, queue id) -> "": content to be redacted
+REDACTED = "redacted"  # (time finished in ms, queue id) -> "": history to be pruned
 DUPLICATE = "duplicate"  # (day, digest) -> queue id, time
+SUPPRESSED = (
+    "suppressed"  # (account, address or its digest) -> Suppression; ("", until in ms, account, address) -> ""
+)
+TOLD = "told"  # (day, "address" | "domain" | "all", name) -> reports sent to strangers
+WEBHOOK = "webhook"  # (name) -> Webhook
+HOOK_DUE = "hookdue"  # (webhook name, time in ms, event id) -> event to be posted
+STS_POLICY = "sts"  # (domain) -> the MTA-STS policy as fetched
+TLS_RESULT = "tlsrpt"  # (day, policy domain, policy type) -> TLS session counts

@@ -12,15 +12,17 @@ from twisted.internet.task import Clock
 
 from fedaemon.accounts import directory
 from fedaemon.accounts.records import Account, Domain
-from fedaemon.delivery.listing import Filter, messages, show
-from fedaemon.delivery.manager import DeliveryManager
+from fedaemon.delivery.classification import load_classifier
+from fedaemon.delivery.listing import messages, show
+from fedaemon.delivery.manager import DeliveryManager, Rules
 from fedaemon.delivery.outcomes import Terms
 from fedaemon.delivery.queue import NewMessage, NewRecipient, enqueue
 from fedaemon.delivery.records import RecipientRecord, load_recipient
 from fedaemon.delivery.remote import Finder
 from fedaemon.delivery.schedule import Schedule
-from fedaemon.delivery.transport import Attempt, NextHost, Outcome, Result, TlsPolicy, Transport
-from fedaemon.delivery.window import Window
+from fedaemon.delivery.selection import Filter
+from fedaemon.delivery.sites.registry import Sites
+from fedaemon.delivery.transport import Attempt, NextHost, Outcome, Result, Transport
 from fedaemon.mailbox import store as mailbox
 from fedaemon.message.address import parse_address
 from fedaemon.store.blobs import Blobs
@@ -37,7 +39,7 @@ START_MS = 1_750_000_000_000
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
-HOST = NextHost("mx.remote.test", ("192.0.2.1",), 25, TlsPolicy.OPPORTUNISTIC)
+HOST = NextHost("mx.remote.test", ("192.0.2.1",), 25)
 CONTENT = b"From: alice@example.test\r\nSubject: hello\r\nMessage-ID: <1@example.test>\r\n\r\nhello\r\n"
 
 GREYLISTED = (Result.TEMPORARY, "greylisted, come back later", 451, "4.7.1", "rcpt")
@@ -46,11 +48,21 @@ ACCEPTED = (Result.DELIVERED, "queued as 1", 250, "2.0.0", "content")
 UNREACHABLE = (Result.TEMPORARY, "connection refused", 0, "", "connect")
 
 
+CLASSIFIER = load_classifier()
+
+
 class OneHost:
     """Every destination has the same host."""
 
     def find(self, destination: str) -> Deferred[tuple[NextHost, ...]]:
         return succeed((HOST,))
+
+
+class HostOfItsOwn:
+    """Every destination has a host of its own."""
+
+    def find(self, destination: str) -> Deferred[tuple[NextHost, ...]]:
+        return succeed((NextHost(f"mx.{destination}", ("192.0.2.1",), 25),))
 
 
 class ScriptedTransport:
@@ -100,7 +112,7 @@ class ScriptedTransport:
 class World:
     """A server's queue, and time that passes only when told."""
 
-    def __init__(self, engine: Any = None, window: Callable[[], Window] = Window, **options: Any) -> None:
+    def __init__(self, engine: Any = None, *, memory: dict[str, Any] | None = None, **rules: Any) -> None:
         self.engine = engine or MemoryEngine()
         self.store = MemoryStore(self.engine)
         self.blobs: Blobs = getattr(engine, "blobs", None) or Blobs(
@@ -108,8 +120,8 @@ class World:
         )
         self.clock = Clock()
         self.transport = ScriptedTransport()
-        self.new_window = window
-        self.options = options
+        self.memory = memory or {}
+        self.options = rules
         self.finished = 0
         self.fixed_random = 0.5
         self.schedule = Schedule(random=lambda: self.fixed_random)
@@ -130,14 +142,24 @@ class World:
             self.store,
             self.blobs,
             self.clock,
-            hostname="mail.example.test",
-            schedule=self.schedule,
+            rules=self.rules(),
             finder=finder or OneHost(),
             transport=transport or self.transport,
             now_ms=self.now_ms,
             message_finished=self._count_finished,
-            window=self.new_window(),
-            **self.options,
+            sites=Sites(self.now_ms, rng=lambda: self.fixed_random, **self.memory),
+        )
+
+    def rules(self, **more: Any) -> Rules:
+        """Return what the manager goes by."""
+        return Rules(
+            **{
+                "hostname": "mail.example.test",
+                "schedule": self.schedule,
+                "classifier": CLASSIFIER,
+                **self.options,
+                **more,
+            }
         )
 
     def kill(self) -> None:
@@ -206,7 +228,9 @@ class World:
 
     def show(self, queue_id: str, *, paused: bool = False) -> dict[str, Any]:
         """Return all about a message."""
-        shown = self.view(lambda snapshot: show(snapshot, queue_id, self.schedule, paused=paused))
+        shown = self.view(
+            lambda snapshot: show(snapshot, queue_id, self.schedule, self.now_ms(), paused=paused)
+        )
         assert shown is not None
         found: dict[str, Any] = shown
         return found
@@ -222,7 +246,7 @@ class World:
         assert isinstance(found, RecipientRecord)
         return found
 
-    def rows(self, **wanted: str) -> list[dict[str, Any]]:
+    def rows(self, **wanted: Any) -> list[dict[str, Any]]:
         return list(self.view(lambda snapshot: list(messages(snapshot, Filter(**wanted)))))
 
     def inbox(self, account: str) -> list[bytes]:

@@ -13,12 +13,22 @@ from hypothesis import strategies as st
 from fedaemon.delivery import actions
 from fedaemon.delivery.check import DeliveryChecker
 from fedaemon.delivery.records import load_recipient, recipients_of, save_recipient
-from fedaemon.delivery.retention import sweep
-from fedaemon.delivery.window import Window
+from fedaemon.delivery.retention import Keep, sweep
+from fedaemon.delivery.sites.shaping import Shaping, SiteLimits
 from fedaemon.mailbox.check import MailboxChecker
 from fedaemon.store.records import decode
-from fedaemon.store.spaces import BLOB, DESTINATION, DUE, FINISHED, MAILBOX, MESSAGE, RECIPIENT
-from tests.delivery.support import ACCEPTED, BOB, GREYLISTED, HOUR, UNKNOWN, UNREACHABLE, World
+from fedaemon.store.spaces import BLOB, DESTINATION, DUE, FINISHED, MAILBOX, MESSAGE, RECIPIENT, TURN
+from tests.delivery.support import (
+    ACCEPTED,
+    ALICE,
+    BOB,
+    GREYLISTED,
+    HOUR,
+    UNKNOWN,
+    UNREACHABLE,
+    HostOfItsOwn,
+    World,
+)
 
 CHECKER = DeliveryChecker()
 
@@ -90,15 +100,25 @@ def take_step(world: World, name: str, number: int, answer: tuple[Any, ...]) -> 
         world.transport.answer = None
         world.manager.start()
     elif name == "sweep":
-        world.transact(lambda transaction: sweep(transaction, world.blobs, now_ms, number * 3_600_000))
+        world.transact(lambda transaction: _sweep_all(transaction, world, number))
     world.settle()
+
+
+def _sweep_all(transaction: Any, world: World, hours: int) -> None:
+    """Redact, and forget, what is older than some hours."""
+    keep = Keep(hours * 3_600_000, hours * 2 * 3_600_000)
+    for domain in ("", "example.test"):
+        sweep(transaction, world.blobs, world.now_ms(), keep, domain)
 
 
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
 def test_indexes_equal_records_after_any_history(steps: list[tuple[str, int, tuple[Any, ...]]]) -> None:
     """Sending, outcomes, time, people and crashes in any order; in the end everything gets out."""
-    world = World(window=lambda: Window(recipients=8, attempts=4, per_destination=2))
+    world = World(
+        memory={"recipients": 8, "attempts": 4}, shaping=Shaping(rules=(), default=SiteLimits(2, 2))
+    )
+    world.manager = world.new_manager(finder=HostOfItsOwn())
     world.transport.answer = None
     world.manager.start()
     for name, number, answer in steps:
@@ -140,7 +160,7 @@ def damage_cases() -> dict[str, Any]:
         transaction.delete((MESSAGE, queue_id))
 
     def stray(transaction: Any, queue_id: str) -> None:
-        transaction.put((DESTINATION, "remote.test", 7, queue_id, 0), b"")
+        transaction.put((DESTINATION, "remote.test", "1x", 7, queue_id, 0), b"")
 
     def change_state(transaction: Any, queue_id: str) -> None:
         recipient = load_recipient(transaction, queue_id, 0)
@@ -150,12 +170,13 @@ def damage_cases() -> dict[str, Any]:
 
     def late_hint(transaction: Any, queue_id: str) -> None:
         drop(DUE)(transaction, queue_id)
-        transaction.put((DUE, 2**50, "remote.test"), b"")
+        transaction.put((DUE, f"1{ALICE}", 2**50, "remote.test"), b"")
 
     return {
         "queue.unindexed": drop(DESTINATION),
         "queue.unscheduled": drop(DUE),
         "queue.unscheduled, late": late_hint,
+        "queue.unscheduled, no turn": drop(TURN),
         "queue.unfinished": drop(FINISHED),
         "queue.lost_recipient": lose_message,
         "queue.stray_entry": stray,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fedaemon.delivery.queue import NewRecipient
-from fedaemon.delivery.window import Window
+from fedaemon.delivery.sites.shaping import Shaping, SiteLimits
 from tests.delivery.support import (
     ACCEPTED,
     ALICE,
@@ -22,6 +22,8 @@ from tests.delivery.support import (
     MINUTE,
     UNKNOWN,
     UNREACHABLE,
+    HostOfItsOwn,
+    OneHost,
     World,
 )
 
@@ -91,7 +93,7 @@ def test_the_five_days_of_a_message_that_nobody_takes(world: World) -> None:
     assert fields(delayed)["Action"] == "delayed"
     assert fields(delayed)["Will-Retry-Until"] is not None
     assert fields(failed)["Action"] == "failed"
-    assert fields(failed)["Status"] == "5.4.7"
+    assert fields(failed)["Status"] == "4.4.7"
     assert world.show(queue_id)["status"] == "bounced"
 
 
@@ -287,19 +289,17 @@ def test_paused_holds_back_remote_mail_alone() -> None:
     world.pass_time(HOUR)
     assert world.states(queue_id) == ["queued", "delivered"]
     assert "paused" in world.show(queue_id, paused=True)["recipients"][0]["next"]
-    world.manager.configure(
-        hostname="mail.example.test",
-        schedule=world.schedule,
-        finder=world.new_manager()._remote.finder,
-        paused=False,
-    )
+    world.manager.configure(world.rules(paused=False), OneHost())
     world.settle()
     assert world.states(queue_id) == ["delivered", "delivered"]
 
 
 def test_a_full_destination_stands_in_nobodys_way() -> None:
     """A destination that does not answer has a long queue: mail to another goes at once."""
-    world = World(window=lambda: Window(recipients=100, attempts=20, per_destination=2))
+    world = World(
+        memory={"recipients": 100, "attempts": 20}, shaping=Shaping(rules=(), default=SiteLimits(2, 2))
+    )
+    world.manager = world.new_manager(finder=HostOfItsOwn())
     world.manager.start()
     world.transport.answer = None
     for _ in range(40):
@@ -307,7 +307,7 @@ def test_a_full_destination_stands_in_nobodys_way() -> None:
     world.manager.wake()
     world.settle()
     assert world.manager.attempts_under_way == 2
-    assert world.manager._remote.window.claimed == 4
+    assert world.manager.sites.claimed == 4
     world.submit("dave@fast.test")
     world.settle()
     assert {attempt.recipients[0].address for attempt, _ in world.transport.waiting} == {

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 
-from fedaemon.delivery.mx import MAX_ADDRESSES, MAX_HOSTS, HostFinder
+from fedaemon.delivery.mx import KEPT_S, MAX_ADDRESSES, MAX_HOSTS, HostFinder
 from fedaemon.delivery.routes import Route, match
-from fedaemon.delivery.transport import NextHost, TlsPolicy
+from fedaemon.delivery.transport import HostTls, NextHost, TlsPolicy
 from fedaemon.errors import MailError, Refused, Unavailable
-from fedaemon.net.resolver import DnsTemporary, Mx, NoSuchName
+from fedaemon.net.resolver import DnsTemporary, Mx, MxAnswer, NoSuchName
 
 
 class Zone:
@@ -21,10 +22,12 @@ class Zone:
         self._mx = mx
         self._addresses = addresses or {}
         self.asked: list[str] = []
+        self.secure = False
 
-    def mx(self, domain: str) -> Deferred[list[Mx]]:
+    def mx_answer(self, domain: str) -> Deferred[MxAnswer]:
         self.asked.append(domain)
-        return self._answer(self._mx, domain)
+        records = tuple(self._mx) if isinstance(self._mx, list) else self._mx
+        return self._answer(records, domain).addCallback(MxAnswer, self.secure)
 
     def addresses(self, host: str) -> Deferred[list[str]]:
         self.asked.append(host)
@@ -132,7 +135,9 @@ def test_a_route_goes_before_mx() -> None:
     zone = Zone(addresses={"relay.test": ["192.0.2.7"]})
     route = Route("*", "relay.test", 587, TlsPolicy.VERIFY, "user", "secret")
     found = find(zone, routes=(route,))
-    assert found == (NextHost("relay.test", ("192.0.2.7",), 587, TlsPolicy.VERIFY, "user", "secret"),)
+    assert found == (
+        NextHost("relay.test", ("192.0.2.7",), 587, HostTls(TlsPolicy.VERIFY, "route"), "user", "secret"),
+    )
     assert zone.asked == ["relay.test"]
     assert "secret" not in repr(route) + repr(found)
 
@@ -174,3 +179,57 @@ def test_without_a_matching_route_there_is_none() -> None:
     """MX is asked then."""
     assert match(ROUTES[:3], "c.test") is None
     assert match(ROUTES[:3], ".a.test") is None
+
+
+def test_what_was_found_is_kept_for_a_moment() -> None:
+    """A burst to one domain asks once, and keeps the order of equal hosts; later it is asked again."""
+    now = [0.0]
+    zone = Zone([Mx(10, "a"), Mx(10, "b")])
+    finder = HostFinder(zone, names=("mail.example.test",), seconds=lambda: now[0])
+    found: list[Any] = []
+    finder.find("remote.test").addBoth(found.append)
+    asked = len(zone.asked)
+    for _ in range(5):
+        finder.find("remote.test").addBoth(found.append)
+    assert len(zone.asked) == asked
+    assert len({tuple(names(each)) for each in found}) == 1
+    now[0] = KEPT_S + 1
+    finder.find("remote.test").addBoth(found.append)
+    assert len(zone.asked) == 2 * asked
+
+
+def test_failures_are_not_kept() -> None:
+    """What could not be found is asked again at the next attempt."""
+    zone = Zone(DnsTemporary("no answer"))
+    finder = HostFinder(zone, names=("mail.example.test",))
+    for _ in range(2):
+        failed: list[Any] = []
+        finder.find("remote.test").addBoth(failed.append)
+        assert failed[0].check(MailError)
+    assert zone.asked == ["remote.test", "remote.test"]
+
+
+class Policies:
+    """Notes what it is asked, and demands verified TLS."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, bool]] = []
+
+    def find(
+        self, destination: str, hosts: tuple[NextHost, ...], *, mx_secure: bool
+    ) -> Deferred[tuple[NextHost, ...]]:
+        self.asked.append((destination, mx_secure))
+        return succeed(tuple(replace(host, tls=HostTls(TlsPolicy.VERIFY, "domain")) for host in hosts))
+
+
+def test_tls_policies_are_asked_for_mx_hosts_and_not_for_routes() -> None:
+    """Whether DNSSEC vouches for the MX records is handed on; a route has its own TLS."""
+    policies = Policies()
+    zone = Zone([Mx(10, "a")])
+    zone.secure = True
+    (host,) = find(zone, policies=policies)
+    assert host.tls == HostTls(TlsPolicy.VERIFY, "domain")
+    assert policies.asked == [("remote.test", True)]
+    (host,) = find(zone, policies=policies, routes=(Route("*", "192.0.2.7", 25, TlsPolicy.NONE),))
+    assert host.tls == HostTls(TlsPolicy.NONE, "route")
+    assert len(policies.asked) == 1

@@ -14,6 +14,7 @@ from fedaemon.store.backup import MANIFEST, backup, restore
 from fedaemon.store.blobs import INLINE_OCTETS
 from fedaemon.store.content import MemoryContent, whole
 from fedaemon.store.errors import NewerFormat, StoreError, StoreInUse
+from fedaemon.store.formats import CURRENT
 from fedaemon.store.interface import Snapshot, Transaction
 from fedaemon.store.layout import Layout
 from fedaemon.store.lmdb_engine import LmdbEngine
@@ -197,7 +198,7 @@ def test_a_backup_that_lost_files_is_not_restored(filled: LmdbEngine, tmp_path: 
 def test_a_backup_of_a_newer_format_is_refused(filled: LmdbEngine, tmp_path: Path) -> None:
     backup(filled, tmp_path / "backup", quiet)
     manifest = tmp_path / "backup" / MANIFEST
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 2'))
+    manifest.write_text(manifest.read_text().replace(f'"format": {CURRENT}', f'"format": {CURRENT + 1}'))
     with pytest.raises(NewerFormat):
         restore(tmp_path / "backup", tmp_path / "other", force=False, progress=quiet)
 

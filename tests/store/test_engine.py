@@ -240,6 +240,8 @@ def test_older_formats_are_upgraded_step_by_step(engine: LmdbEngine) -> None:
         2: lambda transaction: transaction.put(("two",), b""),
     }
 
+    engine.transact(lambda transaction: formats.set_version(transaction, 1))
+
     def upgrade(transaction: Transaction) -> bool:
         return formats.upgrade(transaction, current=3, migrations=migrations)
 
@@ -250,6 +252,7 @@ def test_older_formats_are_upgraded_step_by_step(engine: LmdbEngine) -> None:
 
 
 def test_a_migration_that_fails_leaves_the_old_format(engine: LmdbEngine) -> None:
+    engine.transact(lambda transaction: formats.set_version(transaction, 1))
     with pytest.raises(ZeroDivisionError):
         engine.transact(lambda t: formats.upgrade(t, current=2, migrations={1: put_and_fail}))
     assert engine.view(formats.version) == 1

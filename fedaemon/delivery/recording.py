@@ -1,0 +1,135 @@
+"""Writes outcomes of remote attempts into the store, and does not give up when the store refuses.
+
+Invariants: while outcomes cannot be recorded (``stuck``) nothing may be claimed, because what cannot be
+written down would be delivered again; the claims of a batch are forgotten with the last of its outcomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from fedaemon.delivery.claiming import Claim
+from fedaemon.delivery.outcomes import Recorded, Terms, record_outcomes
+from fedaemon.delivery.recovery import settle
+from fedaemon.delivery.transport import Outcome, Result
+from fedaemon.errors import MailError
+from fedaemon.store.interface import Store, Transaction
+
+RETRIES_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Pauses between tries to record outcomes that the store refused; the last one goes on."""
+
+_log = Logger()
+
+
+class Recording:
+    """Records the outcomes of the claims of *run*.
+
+    :param recorded: told what each recording led to.
+    :param resumed: called when the store takes outcomes again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Any,
+        now_ms: Callable[[], int],
+        run: str,
+        *,
+        recorded: Callable[[Recorded], None],
+        resumed: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._now_ms = now_ms
+        self._run = run
+        self._recorded = recorded
+        self._resumed = resumed
+        self._batches: dict[int, int] = {}
+        self._waits: set[Deferred[None]] = set()
+        self._stopped = False
+
+    @property
+    def stuck(self) -> bool:
+        """True while the store refuses outcomes."""
+        return bool(self._waits)
+
+    def begin(self, batch: int, claims: Sequence[Claim]) -> None:
+        """A batch was claimed."""
+        if claims:
+            self._batches[batch] = len(claims)
+
+    def left_in(self, claim: Claim) -> bool:
+        """Count a claim of its batch as over; return True for the last."""
+        self._batches[claim.batch] -= 1
+        if self._batches[claim.batch]:
+            return False
+        del self._batches[claim.batch]
+        return True
+
+    def stop(self) -> None:
+        """Wait no more: what the store refuses now is found by the next start."""
+        self._stopped = True
+        for waiting in list(self._waits):
+            waiting.cancel()
+
+    async def record(self, terms: Terms, claim: Claim, outcomes: list[Outcome], *, claimed: bool) -> None:
+        """Record outcomes; when the store refuses, try again until it takes them or the server stops.
+
+        :param claimed: they are what became of an attempt, and not of recipients that nobody claimed.
+        """
+        last = claimed and self.left_in(claim)
+        tries = 0
+        while True:
+            try:
+                self._recorded(await self._write(terms, claim, outcomes, last))
+            except MailError as error:
+                pause_s = RETRIES_S[min(tries, len(RETRIES_S) - 1)]
+                tries += 1
+                _log.error(
+                    "{queue_id}: outcomes not recorded: {why}", queue_id=claim.queue_id, why=error.text
+                )
+                if not await self._wait(pause_s):
+                    return
+            except Exception:
+                _log.failure("{queue_id}: outcomes could not be recorded", queue_id=claim.queue_id)
+                if tries:
+                    # The attempt that the claim stored stands.
+                    return
+                tries += 1
+                text = "an internal error of this server"
+                outcomes = [
+                    Outcome(each.number, Result.TEMPORARY, text, 451, "4.3.0", "local") for each in outcomes
+                ]
+            else:
+                return
+
+    def _write(self, terms: Terms, claim: Claim, outcomes: list[Outcome], last: bool) -> Deferred[Recorded]:
+        now_ms = self._now_ms()
+
+        def write(transaction: Transaction) -> Recorded:
+            recorded = record_outcomes(transaction, terms, claim.queue_id, outcomes, now_ms)
+            if last:
+                settle(transaction, self._run, claim.batch)
+            return recorded
+
+        return self._store.write(write)
+
+    async def _wait(self, seconds: float) -> bool:
+        """Wait while nothing is claimed; False when the server stops meanwhile."""
+        if self._stopped:
+            return False
+        waiting: Deferred[None] = deferLater(self._clock, seconds)
+        self._waits.add(waiting)
+        try:
+            await waiting
+        except CancelledError:
+            return False
+        finally:
+            self._waits.discard(waiting)
+        self._resumed()
+        return True

@@ -1,0 +1,1 @@
+"""Sites: where mail goes, and how much of it at a time."""
