@@ -1,4 +1,4 @@
-"""TLS contexts for both ends of a connection, in the form in which Twisted's ``startTLS`` takes them.
+"""TLS for our listeners, in the form in which Twisted's ``startTLS`` takes them.
 
 Theory of operation: a ``ServerTls`` has one OpenSSL context for each certificate, made when the certificate
 is read and shared by all connections; a new connection costs one ``SSL.Connection`` and no other Python work.
@@ -6,55 +6,37 @@ The context of the first certificate answers; when there are more, OpenSSL's ser
 the one whose certificate names what the client asked for. ``reload`` builds everything anew and swaps it in
 only when all of it is good, so that connections keep what they have and a bad file changes nothing.
 
-``ClientTls`` has two contexts: one that looks at no certificate (opportunistic and required TLS, where an
-unauthenticated channel is still better than none) and one that checks chain and name.
+The client's side is in tls_client.
 
 Standards: RFC 8446, RFC 5246, RFC 8996 (no TLS below 1.2), RFC 9325, RFC 6066 3 (server name), RFC 5077
-(tickets), RFC 7435 (opportunistic), RFC 9525 (names), RFC 5929 4 and RFC 9266 4 (channel bindings).
-Invariants: TLS below 1.2, compression and renegotiation do not happen on our listeners; a certificate that
-does not verify ends the handshake before a single application octet is sent.
+(tickets), RFC 5929 4 and RFC 9266 4 (channel bindings).
+Invariants: TLS below 1.2, compression and renegotiation do not happen on our listeners.
 Known gaps: ``tls-exporter`` is offered for TLS 1.3 only, because pyOpenSSL does not tell whether a TLS 1.2
 handshake used the extended master secret that RFC 9266 4.2 demands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from ipaddress import ip_address
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import service_identity
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from OpenSSL import SSL, crypto
-from service_identity.pyopenssl import verify_hostname, verify_ip_address
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
 from fedaemon.net.certificate import belongs_to, dns_names
+from fedaemon.net.pem import BadCertificate as BadCertificate
+from fedaemon.net.pem import read_file
+from fedaemon.net.tls_client import ClientTls as ClientTls
+from fedaemon.net.tls_client import failure_text as failure_text
 
 CIPHERS_TLS12 = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2 on our listeners: forward secrecy and authenticated encryption, as TLS 1.3 always has."""
 
 _EXPORTER_LABEL = b"EXPORTER-Channel-Binding"
-
-_VERIFY_PROBLEMS = {
-    9: "is not valid yet",
-    10: "has expired",
-    18: "is self-signed",
-    19: "comes from an authority that is not trusted",
-    20: "comes from an authority that is not trusted",
-    21: "comes without the certificate of its authority",
-    23: "has been revoked",
-    24: "was signed by something that is not an authority",
-    26: "was not made for servers",
-}
-"""X509_V_ERR_* of x509_vfy.h, as the end of "the certificate …"."""
-
-
-class BadCertificate(Exception):
-    """A certificate or key cannot be used; the text is "FILE: what; fix"."""
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -125,12 +107,12 @@ class ServerTls:
 def _load(certificate: Path, private_key: Path) -> tuple[x509.Certificate, SSL.Context]:
     """Read one pair; return the leaf and the context that shows it."""
     try:
-        leaf = x509.load_pem_x509_certificate(_read(certificate))
+        leaf = x509.load_pem_x509_certificate(read_file(certificate))
     except ValueError:
         raise BadCertificate(f"{certificate}: not a PEM certificate; put the leaf first") from None
     try:
         # Also keeps OpenSSL from asking for a passphrase on the terminal, which would stop the whole process.
-        key = serialization.load_pem_private_key(_read(private_key), password=None)
+        key = serialization.load_pem_private_key(read_file(private_key), password=None)
     except TypeError:
         raise BadCertificate(
             f"{private_key}: has a passphrase; write it without one: openssl pkey -in FILE -out FILE"
@@ -167,115 +149,6 @@ def _server_context(certificate: Path, private_key: Path) -> SSL.Context:
     return context
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadCertificate(
-            f"{path}: {error.strerror}; the user fedaemon runs as must be able to read it"
-        ) from None
-
-
-class ClientTls:
-    """TLS for connections that we open.
-
-    :param ca_file: PEM file of the authorities to trust; None for the system's.
-    :raises BadCertificate: *ca_file* cannot be used.
-    """
-
-    def __init__(self, ca_file: Path | None = None) -> None:
-        self._unverified = _client_context()
-        self._verified = _client_context()
-        if ca_file is None:
-            self._verified.set_default_verify_paths()
-        else:
-            _read(ca_file)
-            try:
-                self._verified.load_verify_locations(str(ca_file))
-            except SSL.Error:
-                raise BadCertificate(f"{ca_file}: not a PEM file of certificates") from None
-
-    def creator(self, host: str, *, verify: bool) -> ClientConnectionCreator:
-        """Return what ``transport.startTLS`` takes, for one connection to *host*.
-
-        :param host: name (A-labels) or IP address the certificate must be for, and which the server is told.
-        :param verify: check chain and name; otherwise any certificate will do.
-        """
-        return ClientConnectionCreator(self._verified if verify else self._unverified, host, verify)
-
-
-def _client_context() -> SSL.Context:
-    context = SSL.Context(SSL.TLS_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
-    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-    return context
-
-
-class _Presented:
-    """Just enough of a connection for service_identity, which looks at nothing but the peer's certificate.
-
-    During the handshake the connection itself does not show it yet.
-    """
-
-    __slots__ = ("_certificate",)
-
-    def __init__(self, certificate: crypto.X509) -> None:
-        self._certificate = certificate
-
-    def get_peer_certificate(self) -> crypto.X509:
-        return self._certificate
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-class ClientConnectionCreator:
-    """The client's side of one handshake. *problem* says what is wrong with the certificate, or ""."""
-
-    __slots__ = ("_context", "_host", "_is_address", "_verify", "problem")
-
-    def __init__(self, context: SSL.Context, host: str, verify: bool) -> None:
-        self._context = context
-        self._host = host.rstrip(".")
-        self._verify = verify
-        self.problem = ""
-        try:
-            ip_address(self._host)
-        except ValueError:
-            self._is_address = False
-        else:
-            self._is_address = True
-
-    def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:  # noqa: N802, N803
-        """Make the OpenSSL side of a new connection (IOpenSSLClientConnectionCreator)."""
-        connection = SSL.Connection(self._context, None)
-        if not self._is_address:  # RFC 6066 3: literal addresses are not permitted as server names
-            connection.set_tlsext_host_name(self._host.encode("ascii"))
-        if self._verify:
-            connection.set_verify(SSL.VERIFY_PEER, self._check)
-        return connection
-
-    def _check(self, _: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
-        """Judge one certificate of the chain; called by OpenSSL during the handshake.
-
-        Returning False ends the handshake with an alert. Nothing may be raised here: it would pass through
-        Twisted as if it were a bug of the TLS layer.
-        """
-        if not ok:
-            what = _VERIFY_PROBLEMS.get(error, f"does not verify (OpenSSL error {error})")
-            self.problem = f"the certificate {what}"
-            return False
-        if depth > 0:
-            return True
-        check: Callable[[Any, str], None] = verify_ip_address if self._is_address else verify_hostname
-        try:
-            check(_Presented(certificate), self._host)
-        except (service_identity.VerificationError, service_identity.CertificateError):
-            self.problem = f"the certificate is not for {self._host}"
-        except Exception as failure:
-            self.problem = f"the certificate cannot be judged ({failure})"
-        return not self.problem
-
-
 def describe(connection: SSL.Connection) -> str:
     """Return protocol and cipher, such as "TLSv1.3 TLS_AES_256_GCM_SHA384"."""
     return f"{connection.get_protocol_version_name()} {connection.get_cipher_name()}"
@@ -306,12 +179,3 @@ def _certificate_digest(certificate: x509.Certificate) -> bytes | None:
     if isinstance(algorithm, hashes.MD5 | hashes.SHA1):
         algorithm = hashes.SHA256()
     return certificate.fingerprint(algorithm)
-
-
-def failure_text(reason: BaseException | None, creator: ClientConnectionCreator | None = None) -> str:
-    """Say in one line why a handshake failed; *creator* knows about certificates."""
-    if creator is not None and creator.problem:
-        return creator.problem
-    if isinstance(reason, SSL.Error) and reason.args and isinstance(reason.args[0], list) and reason.args[0]:
-        return ", ".join(str(entry[-1]) for entry in reason.args[0])
-    return str(reason or "") or type(reason).__name__

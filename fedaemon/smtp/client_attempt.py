@@ -1,52 +1,62 @@
 """One attempt: a message on its way through the hosts of a destination until each recipient has an answer.
 
 It exists apart from the transport because this is where the rules are: which answer is final, which sends the
-rest to the next host, and what is said when no host took the message.
+rest to the next host, when a connection that had waited is replaced, and what is said when no host took the
+message.
 
-Standards: RFC 5321 5.1 (hosts in order), 4.5.4.1 (one copy for recipients that share a host), 4.5.3.1.8 (100
-recipients), RFC 7504 (521), RFC 8689 4.2.1 (REQUIRETLS), RFC 9422 (LIMITS).
+Standards: RFC 5321 5.1 (hosts in order), 4.5.4.1 (one copy for recipients that share a host), RFC 7504 (521),
+RFC 8689 4.2.1 (REQUIRETLS), RFC 9422 (LIMITS), RFC 2852 4 (DELIVERBY).
 Invariants: every recipient gets exactly one outcome, temporary unless a server (or what it offers) said that
-it is permanent; a message whose end was sent is not sent to the next host.
-Limits: ``MAX_RECIPIENTS`` a transaction, ``MAX_ADDRESSES`` tried in one attempt.
+it is permanent; a message whose end was sent is not sent again, whatever becomes of the reply; the trouble of
+a connection that had waited is never held against the host, unless it had taken a recipient.
+Limits: ``MAX_ADDRESSES`` tried in one attempt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from fedaemon.delivery.transport import Attempt, NextHost, Outcome, Recipient, Result, TlsPolicy
+from fedaemon.delivery.transport import (
+    Attempt,
+    ConnectionLimits,
+    NextHost,
+    Outcome,
+    Recipient,
+    Result,
+)
 from fedaemon.smtp.client_envelope import Envelope, find_obstacle
-from fedaemon.smtp.client_protocol import ClientConnection, ConnectionFailed
+from fedaemon.smtp.client_failure import ConnectionFailed
+from fedaemon.smtp.client_outcomes import OutcomeBook, Place
+from fedaemon.smtp.client_protocol import ClientConnection
+from fedaemon.smtp.client_target import Target, choose_source, target_of
 from fedaemon.smtp.client_transaction import Answer
 
-MAX_RECIPIENTS = 100
-"""What every server must take in one transaction (RFC 5321 4.5.3.1.8); more is asking for trouble."""
-
-MAX_ADDRESSES = 10
+MAX_ADDRESSES: Final = 10
 """Addresses tried in one attempt: with a connect timeout of 30 s the dead ones cost five minutes at most."""
 
 
 class Connections(Protocol):
-    """Where connections come from."""
+    """Where connections come from, and where they go when they are not needed."""
 
     @property
     def closing(self) -> bool:
         """True when no further host is to be tried."""
 
-    def open(self, host: NextHost, address: str, tls: TlsPolicy) -> Coroutine[Any, Any, ClientConnection]:
-        """Return a connection that can take messages; raise ``ConnectionFailed``."""
+    def take(self, target: Target) -> ClientConnection | None:
+        """Return a connection that has waited for a message to *target*, or None."""
 
+    def open(self, target: Target, domain: str) -> Coroutine[Any, Any, ClientConnection]:
+        """Return a new connection that can take messages for *domain*; raise ``ConnectionFailed``."""
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where an answer was had: on a connection or on the way to one."""
+    def has_room(self, connection: ClientConnection, limits: ConnectionLimits) -> bool:
+        """True when the connection can carry one message more."""
 
-    host: str = ""
-    address: str = ""
-    tls: str = ""
-    dsn: bool = False
+    def give_back(self, connection: ClientConnection, limits: ConnectionLimits) -> None:
+        """Take a connection of which the attempt has no more need."""
+
+    def refuse(self, host: NextHost, domain: str) -> None:
+        """Tell that *host* was not even dialled for *domain*, because of ``host.tls.problem``."""
 
 
 class AttemptRun:
@@ -55,65 +65,83 @@ class AttemptRun:
     def __init__(self, attempt: Attempt, connections: Connections, clock: Any) -> None:
         self._attempt = attempt
         self._connections = connections
-        self._clock = clock
-        self._started_s = clock.seconds()
-        self._remaining = {recipient.number: recipient for recipient in attempt.recipients}
-        self._outcomes: list[Outcome] = []
-        self._noted: dict[int, Outcome] = {}
+        self._book = OutcomeBook(attempt, clock)
+        # Recipients of an attempt share their destination.
+        self._domain = attempt.recipients[0].address.rpartition("@")[2] if attempt.recipients else ""
 
     async def run(self) -> list[Outcome]:
         """Try the hosts in order and return an outcome for each recipient."""
-        addresses = [(host, address) for host in self._attempt.hosts for address in host.addresses]
-        for host, address in addresses[:MAX_ADDRESSES]:
-            if self._connections.closing:
-                return self.finish("the server is shutting down")
-            await self._try(host, address)
-            if not self._remaining:
-                break
-        return self.finish("the destination has no address that could be tried")
+        attempt, book = self._attempt, self._book
+        tried = 0
+        text = "the destination has no address that could be tried"
+        for host in attempt.hosts:
+            for address in host.addresses:
+                if self._connections.closing:
+                    return self.finish("the server is shutting down")
+                source = choose_source(attempt.sources, address)
+                if attempt.sources and source is None:
+                    text = "the destination has no address of a family for which there is a source address"
+                    continue
+                target = target_of(attempt, host, address, source)
+                if target.tls.problem and not target.tls.testing:
+                    self._refused(host, target)
+                    break
+                await self._try(target)
+                tried += 1
+                if not book.remaining or tried == MAX_ADDRESSES:
+                    return self.finish(text)
+        return self.finish(text)
 
     def finish(self, text: str, status: str = "4.4.4") -> list[Outcome]:
         """Return the outcomes; who has none yet gets what was noted on the way, or else *text*."""
-        last = next(reversed(self._noted.values()), None)
-        for number in self._remaining:
-            outcome = self._noted.get(number) or last
-            if outcome is None:
-                outcome = self._outcome(
-                    number, Result.TEMPORARY, Answer("connect", 0, status, text), _Place()
-                )
-            self._outcomes.append(replace(outcome, number=number))
-        self._remaining = {}
-        return self._outcomes
+        return self._book.finish(text, status)
 
-    async def _try(self, host: NextHost, address: str) -> None:
+    def _refused(self, host: NextHost, target: Target) -> None:
+        """The policy forbids the host."""
+        tls = target.tls
+        place = Place(host.name, policy=tls.policy, tls_failure=tls.failure)
+        self._book.note_all(Result.TEMPORARY, Answer("tls", 0, "4.7.5", tls.problem), place)
+        self._connections.refuse(host, self._domain)
+
+    async def _try(self, target: Target) -> None:
         """Give all remaining recipients to one address, in as many transactions as it takes."""
-        policy = TlsPolicy.VERIFY if self._attempt.require_tls else host.tls
+        connections, limits, book = self._connections, self._attempt.limits, self._book
         connection: ClientConnection | None = None
         batch: tuple[Recipient, ...] = ()
+        waited = fresh = False
         try:
-            while self._remaining:
+            while book.remaining:
                 batch = ()
-                if connection is None or not connection.usable:
-                    if connection is not None:
-                        connection.quit()
-                    connection = await self._connections.open(host, address, policy)
-                limit = connection.capabilities.max_recipients or MAX_RECIPIENTS
-                batch = tuple(self._remaining.values())[: min(limit, MAX_RECIPIENTS)]
-                if not await self._transact(connection, host, address, batch):
-                    break
+                if connection is not None and not connections.has_room(connection, limits):
+                    connections.give_back(connection, limits)
+                    connection = None
+                if connection is None:
+                    connection = None if fresh else connections.take(target)
+                    waited = connection is not None
+                    connection = connection or await connections.open(target, self._domain)
+                most = connection.capabilities.max_recipients or limits.recipients
+                batch = tuple(book.remaining.values())[: min(most, limits.recipients)]
+                waited = waited or connection.carried > 0
+                try:
+                    if not await self._transact(connection, batch):
+                        break
+                except ConnectionFailed as failure:
+                    if not (waited and failure.untouched) or connections.closing:
+                        raise
+                    # It had ended while it waited, or its server had had enough of it: that is no answer.
+                    connections.give_back(connection, limits)
+                    connection, fresh = None, True
         except ConnectionFailed as failure:
-            self._failed(failure, batch, _Place(host.name, address, failure.tls))
+            self._failed(failure, batch, target, connection)
         finally:
             if connection is not None:
-                connection.quit()
+                connections.give_back(connection, limits)
 
-    async def _transact(
-        self, connection: ClientConnection, host: NextHost, address: str, batch: tuple[Recipient, ...]
-    ) -> bool:
+    async def _transact(self, connection: ClientConnection, batch: tuple[Recipient, ...]) -> bool:
         """Run one transaction for *batch*; False when the next host is to be tried for the rest."""
-        attempt = self._attempt
+        attempt, book = self._attempt, self._book
         capabilities = connection.capabilities
-        place = _Place(host.name, address, connection.tls, "DSN" in capabilities)
+        place = _place_of(connection, "DSN" in capabilities)
         envelope = Envelope(
             sender=attempt.sender,
             recipients=batch,
@@ -123,83 +151,83 @@ class AttemptRun:
             require_tls=attempt.require_tls,
             ret=attempt.ret,
             envid=attempt.envid,
+            by_s=attempt.deliver_by_s - int(book.elapsed_s) if attempt.deliver_by_mode else 0,
+            by_mode=attempt.deliver_by_mode,
+            priority=attempt.priority,
         )
         if (obstacle := find_obstacle(envelope, capabilities)) is not None:
             answer = Answer("mail", 0, obstacle.status, obstacle.text)
             if obstacle.host_only:
-                self._note_all(Result.PERMANENT, answer, place)
+                book.note_all(Result.PERMANENT, answer, place)
                 return False
             for recipient in batch:
-                self._decide(recipient.number, Result.PERMANENT, answer, place)
+                book.decide(recipient.number, Result.PERMANENT, answer, place)
             return True
         answers = await connection.send(envelope, attempt.content)
         accepted = any(answer is None or answer.phase in ("data", "content") for answer in answers)
         return self._record(batch, answers, place, accepted=accepted)
 
-    def _failed(self, failure: ConnectionFailed, batch: Sequence[Recipient], place: _Place) -> None:
+    def _failed(
+        self,
+        failure: ConnectionFailed,
+        batch: Sequence[Recipient],
+        target: Target,
+        connection: ClientConnection | None,
+    ) -> None:
         """Take the failure of a connection: what recipients were told before stands, the rest goes on."""
         reason = failure.reason
+        if connection is not None:
+            place = _place_of(connection, dsn=False)
+        else:
+            place = Place(
+                target.host,
+                target.address,
+                failure.tls,
+                certificate=failure.certificate,
+                policy=target.tls.policy,
+                tls_failure=failure.tls_failure,
+                source=target.source.address if target.source is not None else "",
+            )
         accepted = any(answer is not None and answer.phase == "content" for answer in failure.answers)
         self._record(batch, failure.answers, place, accepted=accepted)
         permanent = reason.code == 521 and reason.phase == "greeting"
-        self._note_all(Result.PERMANENT if permanent else Result.TEMPORARY, reason, place)
+        self._book.note_all(Result.PERMANENT if permanent else Result.TEMPORARY, reason, place)
 
     def _record(
-        self, batch: Sequence[Recipient], answers: Sequence[Answer | None], place: _Place, *, accepted: bool
+        self, batch: Sequence[Recipient], answers: Sequence[Answer | None], place: Place, *, accepted: bool
     ) -> bool:
         """Take the answers of a transaction; *accepted*: a recipient had been accepted when they came.
 
         Return False when a temporary answer sends the rest to the next host.
         """
+        book = self._book
         go_on = True
         for recipient, answer in zip(batch, answers, strict=False):  # no answers: it did not come to that
             if answer is None:
                 continue
             if answer.delivered:
-                self._decide(recipient.number, Result.DELIVERED, answer, place)
+                book.decide(recipient.number, Result.DELIVERED, answer, place)
             elif answer.permanent:
-                self._decide(recipient.number, Result.PERMANENT, answer, place)
+                book.decide(recipient.number, Result.PERMANENT, answer, place)
             elif accepted:
-                self._decide(recipient.number, Result.TEMPORARY, answer, place)
+                book.decide(recipient.number, Result.TEMPORARY, answer, place)
             else:
-                self._note(recipient.number, Result.TEMPORARY, answer, place)
+                book.note(recipient.number, Result.TEMPORARY, answer, place)
                 go_on = False
         return go_on
 
-    def _decide(self, number: int, result: Result, answer: Answer, place: _Place) -> None:
-        del self._remaining[number]
-        self._outcomes.append(self._outcome(number, result, answer, place))
 
-    def _note_all(self, result: Result, answer: Answer, place: _Place) -> None:
-        for number in self._remaining:
-            self._note(number, result, answer, place)
-
-    def _note(self, number: int, result: Result, answer: Answer, place: _Place) -> None:
-        """Remember an outcome for the case that no other host does better.
-
-        That a host may take it later outweighs that another never will, and what a server said tells more
-        than that another could not be reached.
-        """
-        outcome = self._outcome(number, result, answer, place)
-        earlier = self._noted.get(number)
-        if earlier is None or _weight(outcome) >= _weight(earlier):
-            self._noted[number] = outcome
-
-    def _outcome(self, number: int, result: Result, answer: Answer, place: _Place) -> Outcome:
-        return Outcome(
-            number=number,
-            result=result,
-            text=answer.text,
-            code=answer.code,
-            status=answer.status,
-            phase=answer.phase,
-            host=place.host,
-            address=place.address,
-            tls=place.tls,
-            duration_ms=round((self._clock.seconds() - self._started_s) * 1000),
-            dsn_passed_on=place.dsn and result is Result.DELIVERED,
-        )
-
-
-def _weight(outcome: Outcome) -> int:
-    return (2 if outcome.result is Result.TEMPORARY else 0) + (1 if outcome.code else 0)
+def _place_of(connection: ClientConnection, dsn: bool) -> Place:
+    """Return where an answer on *connection* comes from; before the transaction is over."""
+    target = connection.target
+    return Place(
+        target.host,
+        target.address,
+        connection.tls,
+        connection.certificate,
+        target.tls.policy,
+        connection.tls_failure,
+        connection.source,
+        connection.carried > 0,
+        dsn,
+    )

@@ -1,6 +1,7 @@
 """What a server offers in its reply to EHLO.
 
-Standards: RFC 5321 4.1.1.1, RFC 1870 (SIZE), RFC 4954 (AUTH), RFC 9422 (LIMITS).
+Standards: RFC 5321 4.1.1.1, RFC 1870 (SIZE), RFC 4954 (AUTH), RFC 9422 (LIMITS), RFC 2852
+(DELIVERBY).
 Limits: a reply has at most 100 lines (client_reply), so this is small; numbers of more than 20 digits are
 ignored.
 """
@@ -43,6 +44,15 @@ class Capabilities:
         Spec: RFC 1870 4
         """
         return _number(self._keywords.get("SIZE", "").partition(" ")[0])
+
+    @property
+    def least_deliver_by_s(self) -> int | None:
+        """The shortest time that the server takes with DELIVERBY, 0 for any; None when it does not offer it.
+
+        Spec: RFC 2852 3
+        """
+        least = self._keywords.get("DELIVERBY")
+        return None if least is None else _number(least.partition(" ")[0])
 
     @property
     def max_recipients(self) -> int:

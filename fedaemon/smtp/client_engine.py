@@ -26,11 +26,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import deque
-from dataclasses import dataclass
 
 from fedaemon.errors import BadSyntax
 from fedaemon.smtp.client_capabilities import Capabilities
 from fedaemon.smtp.client_envelope import Envelope
+from fedaemon.smtp.client_events import Authenticated, Ended, Event, Failed, Goodbye, Ready, TlsGranted
 from fedaemon.smtp.client_pipeline import PHASES, Answered, Pipeline, Wait
 from fedaemon.smtp.client_reply import RemoteReply, ReplyReader
 from fedaemon.smtp.client_transaction import Answer, Transaction
@@ -39,59 +39,19 @@ CONNECTION_TROUBLE = "4.4.2"
 PROTOCOL_TROUBLE = "4.5.0"
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The server has greeted and told what it offers."""
-
-
-@dataclass(frozen=True, slots=True)
-class TlsGranted:
-    """The server waits for the handshake."""
-
-
-@dataclass(frozen=True, slots=True)
-class Authenticated:
-    """The server knows us."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The transaction is over: an answer for each recipient; None for those to be offered in another one."""
-
-    answers: tuple[Answer | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Goodbye:
-    """The server has answered QUIT."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The connection is of no use: *reason* says what happened (its code is 0 unless a reply did it).
-
-    *answers* holds what recipients of a running transaction were told before.
-    """
-
-    reason: Answer
-    answers: tuple[Answer | None, ...] = ()
-
-
-Event = Ready | TlsGranted | Authenticated | Ended | Goodbye | Failed
-
-
 class ClientEngine:
     """One connection, seen from its protocol."""
 
     def __init__(self, hostname: str) -> None:
         """*hostname* is the name given in EHLO: a domain name or an address literal."""
         self.capabilities = Capabilities()
+        self.carried = 0
+        """How many transactions have ended on the connection."""
         self._hostname = hostname.encode("ascii")
         self._reader = ReplyReader()
         self._pipeline = Pipeline()
         self._events: deque[Event] = deque()
         self._transaction: Transaction | None = None
-        self._transactions = 0
         self._needs_reset = False
         self._login_answers: list[bytes] = []
         self._handshaking = False
@@ -123,10 +83,15 @@ class ClientEngine:
         return self._dead
 
     @property
+    def in_transaction(self) -> bool:
+        """True from ``begin`` until the transaction has ended."""
+        return self._transaction is not None
+
+    @property
     def usable(self) -> bool:
         """True when a transaction can begin."""
         most = self.capabilities.max_transactions
-        return not self._dead and self._transaction is None and not (most and self._transactions >= most)
+        return not self._dead and self._transaction is None and not (most and self.carried >= most)
 
     @property
     def content_wanted(self) -> bool:
@@ -166,7 +131,6 @@ class ClientEngine:
         transaction = Transaction(self._pipeline, envelope, self.capabilities, self._transaction_ended)
         transaction.begin(reset=self._needs_reset)
         self._transaction = transaction
-        self._transactions += 1
 
     def send_content(self, block: bytes) -> None:
         """Send the next *block* of the content; only while ``content_wanted``."""
@@ -201,7 +165,7 @@ class ClientEngine:
         try:
             while not self._dead and (reply := self._reader.next_reply()) is not None:
                 progress = True
-                self._take(reply)
+                self._take(reply, awaited)
                 awaited = self.awaiting
         except BadSyntax as error:
             # The command that was being answered, not what is awaited by now.
@@ -230,9 +194,8 @@ class ClientEngine:
     def _command(self, command: bytes) -> None:
         self._pipeline.write(command + b"\r\n")
 
-    def _take(self, reply: RemoteReply) -> None:
+    def _take(self, reply: RemoteReply, awaited: Wait) -> None:
         """Give a reply to the command it answers."""
-        awaited = self.awaiting
         transaction = self._transaction
         if transaction is not None and transaction.content_open and not self._pipeline:
             transaction.refused_early(reply)
@@ -247,11 +210,14 @@ class ClientEngine:
         if self._dead:
             return
         self._dead = True
-        answers = tuple(self._transaction.answers) if self._transaction is not None else ()
+        transaction = self._transaction
         self._transaction = None
         self._handshaking = False
         self._pipeline.drop()
-        self._events.append(Failed(reason, answers))
+        if transaction is None:
+            self._events.append(Failed(reason))
+        else:
+            self._events.append(Failed(reason, tuple(transaction.answers), transaction.untouched))
 
     def _fail_with(self, reply: RemoteReply) -> None:
         """Give the connection up because of *reply*."""
@@ -317,6 +283,7 @@ class ClientEngine:
     def _transaction_ended(self) -> None:
         transaction = self._running
         self._transaction = None
+        self.carried += 1
         self._needs_reset = transaction.needs_reset
         if not transaction.usable:
             self._dead = True

@@ -138,6 +138,11 @@ class Transaction:
         """True when the end was sent and not answered: the server may have taken the message."""
         return self._end_sent and self._refusal is None and bool(self._accepted)
 
+    @property
+    def untouched(self) -> bool:
+        """True while no recipient was accepted, so that no content can have been sent either."""
+        return not self._accepted
+
     def send_content(self, block: bytes) -> None:
         """Send the next *block* of the content."""
         if not self._chunked:

@@ -20,7 +20,7 @@ reply or returns an event. Replies keep the order of the commands, because nothi
 question is open.
 
 Standards: RFC 5321 4.1, 4.2, 4.3, 4.5, RFC 1870, RFC 2034, RFC 2920, RFC 3030, RFC 3207, RFC 3461, RFC 4954,
-RFC 6152, RFC 6531, RFC 8689, RFC 9422.
+RFC 6152, RFC 6531, RFC 8689, RFC 9422; where an offer was made RFC 2852, RFC 4865, RFC 6710.
 Invariants: exactly one reply to each command, in order; nothing a client sends raises; nothing after STARTTLS
 is read before TLS; a content that was refused or broken off is followed by ``ContentAborted``, never
 ``ContentEnd``.
@@ -42,6 +42,7 @@ from fedaemon.smtp.session import Mode, Session
 from fedaemon.smtp.verbs import VERBS
 from fedaemon.smtp.verbs import auth as auth_verb
 from fedaemon.smtp.verbs.verb import Answers, Phase
+from fedaemon.submission.wishes import Offer
 
 __all__ = ["EngineMisuseError", "EngineSettings", "ServerEngine"]
 
@@ -194,6 +195,10 @@ class ServerEngine(Session):
     def authentication_not_required(self) -> None:
         """Take mail from this client without log-in and without TLS, whatever the settings say."""
         self.trusted = True
+
+    def make_offer(self, offer: Offer | None) -> None:
+        """Let a client that logged in or is trusted say when its messages are to go. Spec: RFC 4865 4.2, 6"""
+        self.offer = offer
 
     def tls_started(self) -> None:
         """The connection is under TLS: forget everything the client said before.

@@ -3,7 +3,8 @@
 Some events are questions: after one of them the engine gives no further event until it is answered with
 ``accept`` or ``refuse`` (or the AUTH answers). The others are statements and need no answer.
 
-Standards: RFC 5321 4.1, RFC 3030, RFC 3207, RFC 3461 4, RFC 4954, RFC 6531, RFC 8689.
+Standards: RFC 5321 4.1, RFC 3030, RFC 3207, RFC 3461 4, RFC 4954, RFC 6531, RFC 8689; RFC 4865, RFC
+2852 and RFC 6710 for *wishes*.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fedaemon.message.address import Address
+from fedaemon.submission.wishes import Wishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class MailParams:
 
     *size* is None when not declared (SIZE=0 counts as that). *body* is "7BIT" when not given. *ret* is "",
     "FULL" or "HDRS"; *envid* is the xtext as given ("" when absent). *auth* is None when absent, "" for
-    ``<>``, else the mailbox.
+    ``<>``, else the mailbox. *wishes* are the parameters that say when the message is to go, None without
+    any.
     """
 
     size: int | None = None
@@ -65,6 +68,7 @@ class MailParams:
     envid: str = ""
     require_tls: bool = False
     auth: str | None = None
+    wishes: Wishes | None = None
 
 
 @dataclass(frozen=True, slots=True)

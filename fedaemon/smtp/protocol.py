@@ -39,7 +39,9 @@ from fedaemon.smtp.engine import ServerEngine
 from fedaemon.smtp.engine_settings import EngineSettings
 from fedaemon.smtp.reply import Reply, reply_to
 from fedaemon.submission.envelope import Envelope, EnvelopeRecipient, Peer
-from fedaemon.submission.intake import IncomingMessage, Intake
+from fedaemon.submission.incoming import IncomingMessage
+from fedaemon.submission.intake import Intake
+from fedaemon.submission.wishes import NO_TERMS, Terms
 
 BUFFERED_WHILE_WAITING = 128 * 1024
 """Octets that may pile up in the engine while a decision is awaited; then reading stops."""
@@ -135,6 +137,7 @@ class SmtpProtocol(Protocol):
     def _greet(self) -> None:
         if self.peer.trusted:
             self._engine.authentication_not_required()
+            self._engine.make_offer(self.service.intake.offer(self.peer))
         self._engine.greeting()
         self.deadline = self.service.sessions.now() + self.service.idle_timeout_s
         self._flush()
@@ -306,7 +309,7 @@ class SmtpProtocol(Protocol):
     def _mail(self, event: events.MailFrom) -> None:
         params = event.params
 
-        def allowed(_: None) -> None:
+        def allowed(terms: Terms) -> None:
             self._envelope = Envelope(
                 event.sender,
                 params.body,
@@ -314,10 +317,12 @@ class SmtpProtocol(Protocol):
                 params.require_tls,
                 params.ret,
                 params.envid,
+                terms,
             )
-            self._engine.accept()
+            lowered = params.wishes is not None and terms.priority != params.wishes.priority
+            self._engine.accept(_lowered(terms.priority) if lowered else None)
 
-        self._wait(self.service.intake.sender(self.peer, event.sender), allowed)
+        self._wait(self.service.intake.sender(self.peer, event.sender, params.wishes), allowed)
 
     def _rcpt(self, event: events.RcptTo) -> None:
         assert self._envelope is not None
@@ -361,6 +366,17 @@ class SmtpProtocol(Protocol):
                 sender=str(message.envelope.sender or ""),
                 recipients=len(message.envelope.recipients),
             )
+            terms = message.envelope.terms
+            if terms is not NO_TERMS:
+                log.info(
+                    "{queue_id} is released at {release_ms}, to be delivered by {deliver_by_ms} {mode}, "
+                    "with priority {priority}",
+                    queue_id=queue_id,
+                    release_ms=terms.release_ms,
+                    deliver_by_ms=terms.deliver_by_ms,
+                    mode=terms.deliver_by_mode,
+                    priority=terms.priority,
+                )
             self._envelope = None
             self._engine.accept(Reply(250, "2.0.0", f"Ok: queued as {queue_id}"))
 
@@ -403,6 +419,7 @@ class SmtpProtocol(Protocol):
         self._conversation = None
         self.service.sessions.login(self, step.account.address)
         self.peer.account = step.account
+        self._engine.make_offer(self.service.intake.offer(self.peer))
         self._engine.auth_succeeded()
 
     def _auth_cancel(self, event: events.AuthCancel) -> None:
@@ -469,6 +486,13 @@ _ACTIONS: dict[type, Callable[[SmtpProtocol, Any], None]] = {
     events.TooManyErrors: SmtpProtocol._too_many_errors,
     events.Abuse: SmtpProtocol._abuse,
 }
+
+
+def _lowered(priority: int) -> Reply:
+    """Return the answer to MAIL where the priority is another than was asked for. Spec: RFC 6710 4.1"""
+    return Reply(
+        250, "2.3.6", f"{priority} is the priority: a higher one is for accounts that were granted it"
+    )
 
 
 def log_unexpected(failure: Failure) -> None:

@@ -28,6 +28,7 @@ from fedaemon.smtp.lines import Input
 from fedaemon.smtp.reception import OVERFLOW, Reception
 from fedaemon.smtp.reply import Reply
 from fedaemon.smtp.verbs.verb import Answers, Phase
+from fedaemon.submission.wishes import Offer
 
 TOO_MANY_ERRORS = b"421 4.7.0 Too many errors, closing the connection\r\n"
 OVERFLOWED = b"421 4.3.4 The message is far too big, closing the connection\r\n"
@@ -50,7 +51,8 @@ class Session:
 
     *hello* is the client's name from EHLO or HELO, *extended* says which. *params* are those of the open
     transaction, *recipients* counts its accepted recipients, *chunk* is the size of BDAT's current chunk and
-    whether it is the last.
+    whether it is the last. *offer* is what the caller lets the client ask for with MAIL beyond the
+    envelope; None: nothing.
     """
 
     __slots__ = (
@@ -69,6 +71,7 @@ class Session:
         "closed",
         "extended",
         "hello",
+        "offer",
         "params",
         "phase",
         "recipients",
@@ -86,6 +89,7 @@ class Session:
         self.tls_active = False
         self.authenticated = False
         self.trusted = False
+        self.offer: Offer | None = None
         self.params = NO_PARAMS
         self.recipients = 0
         self.chunk = (0, False)

@@ -15,6 +15,7 @@ from OpenSSL import SSL
 from fedaemon.net import tls
 from fedaemon.net.selfsigned import LocalCa, make_local_ca
 from fedaemon.net.tls import BadCertificate, ClientTls, ServerTls, channel_bindings, describe
+from tests.net.handshakes import pass_on, shake_hands
 
 
 @pytest.fixture
@@ -22,32 +23,6 @@ def server(local_ca: LocalCa, other_ca: LocalCa) -> ServerTls:
     return ServerTls(
         local_ca.certificate, local_ca.private_key, [(other_ca.certificate, other_ca.private_key)]
     )
-
-
-def pass_on(source: SSL.Connection, target: SSL.Connection) -> bool:
-    """Move what *source* wants to send to *target*; True when there was something."""
-    try:
-        octets = source.bio_read(65536)
-    except SSL.WantReadError:
-        return False
-    target.bio_write(octets)
-    return True
-
-
-def shake_hands(server: SSL.Connection, client: SSL.Connection) -> None:
-    """Run the handshake to its end; raises SSL.Error of the side that gave up first."""
-    server.set_accept_state()
-    client.set_connect_state()
-    done: set[int] = set()
-    while len(done) < 2:
-        for own, peer in ((client, server), (server, client)):
-            try:
-                own.do_handshake()
-                done.add(id(own))
-            except SSL.WantReadError:
-                pass
-            while pass_on(own, peer):
-                pass
 
 
 def connect(

@@ -8,8 +8,11 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet import error
+from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
+
+from fedaemon.net.tls_client import HANDSHAKE_FAILED, TRUSTED, ClientTls, Verdict
 
 
 class Text:
@@ -52,6 +55,7 @@ class FakeTransport:
         self.aborted = False
         self.tls: Any = None
         self.gone = False
+        self.local = "192.0.2.99"
 
     def take(self) -> bytes:
         """Return what was written since the last time."""
@@ -107,6 +111,9 @@ class FakeTransport:
     def getHandle(self) -> Any:
         return self
 
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("TCP", self.local, 40000)
+
     def get_protocol_version_name(self) -> str:
         return "TLSv1.3"
 
@@ -123,12 +130,17 @@ EXTENDED = (
 
 
 class FakeServer:
-    """Answers verbs as *answers* says: a reply for every time, a list for one after another, None hangs up.
+    """Answers verbs as *answers* says: a reply for every time, a list for one after another, None hangs up,
+    "" is the beginning of a long silence.
 
-    "dot" stands for the end of data, "connect" for the greeting. *handshake* is what ends it, if not success.
+    "dot" stands for the end of data, "connect" for the greeting. *handshake* is what ends it, if not success;
+    *verdict* is what is to be thought of its certificate.
     """
 
-    def __init__(self, handshake: BaseException | None = None, **answers: Answer) -> None:
+    def __init__(
+        self, handshake: BaseException | None = None, verdict: Verdict = TRUSTED, **answers: Answer
+    ) -> None:
+        self.verdict = verdict
         self.answers: Answers = {
             "connect": "220 mx.example.net ESMTP",
             "EHLO": EXTENDED,
@@ -146,6 +158,7 @@ class FakeServer:
             own = value if isinstance(value, str) or value is None else list(value)
             self.answers["." if key == "dot" else key] = own
         self.handshake = handshake
+        self.silent = False
         self.commands: list[str] = []
         self.contents: list[bytes] = []
         self.received = b""
@@ -165,6 +178,9 @@ class FakeServer:
         answer = self.answers[key]
         if isinstance(answer, list):
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        self.silent = self.silent or answer == ""
+        if self.silent:
+            return ""
         if answer is None:
             transport.lose(error.ConnectionDone())
             return ""
@@ -193,6 +209,37 @@ class FakeServer:
                 transport.lose(error.ConnectionDone())
 
 
+class FakeTls(ClientTls):
+    """Handshakes without OpenSSL: *asked* holds the arguments of each."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def creator(self, host: str, **arguments: Any) -> Any:
+        self.asked.append({"host": host, **arguments})
+        return FakeCreator(bool(arguments["verify"] or arguments.get("tlsa")))
+
+
+class FakeCreator:
+    """Takes the server's word for what its certificate is worth."""
+
+    def __init__(self, demanding: bool) -> None:
+        self.demanding = demanding
+        self.problem = self.found = self.certificate = ""
+        self.failure = HANDSHAKE_FAILED
+
+    def judge(self, transport: FakeTransport) -> Verdict:
+        verdict = transport.server.verdict if transport.server is not None else TRUSTED
+        self.found = verdict.problem
+        if self.demanding and verdict.problem:
+            self.problem, self.certificate, self.failure = (
+                verdict.problem,
+                verdict.certificate,
+                verdict.failure,
+            )
+        return verdict
+
+
 class FakeReactor(Clock):
     """A clock that also connects: *servers* by address; an exception stands for a connection that fails.
 
@@ -203,22 +250,28 @@ class FakeReactor(Clock):
         super().__init__()
         self.servers = servers
         self.dialled: list[str] = []
+        self.bound: list[Any] = []
         self.transports: list[FakeTransport] = []
 
-    def connectTCP(self, host: str, port: int, factory: Any, timeout: float) -> FakeConnector:
+    def connectTCP(
+        self, host: str, port: int, factory: Any, timeout: float, bindAddress: Any = None
+    ) -> FakeConnector:
         self.dialled.append(host)
+        self.bound.append(bindAddress)
         target = self.servers[host]
         if isinstance(target, list):
             target = target.pop(0)
         connector = FakeConnector(self, factory)
         if isinstance(target, FakeServer):
-            self.callLater(0, self._connect, target, factory)
+            self.callLater(0, self._connect, target, factory, bindAddress)
         elif target is not None:
             self.callLater(0, factory.clientConnectionFailed, connector, Failure(target))
         return connector
 
-    def _connect(self, server: FakeServer, factory: Any) -> None:
+    def _connect(self, server: FakeServer, factory: Any, bind: Any) -> None:
         transport = FakeTransport(self, server)
+        if bind is not None:
+            transport.local = bind[0]
         transport.protocol = factory.buildProtocol(None)
         self.transports.append(transport)
         transport.protocol.makeConnection(transport)

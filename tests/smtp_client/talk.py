@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fedaemon.delivery.transport import Recipient
-from fedaemon.smtp.client_engine import ClientEngine, Ended, Event, Failed
+from fedaemon.smtp.client_engine import ClientEngine
 from fedaemon.smtp.client_envelope import Envelope
+from fedaemon.smtp.client_events import Ended, Event, Failed
 from fedaemon.smtp.client_transaction import Answer
 
 LOCKSTEP = b"250-mx.example.net\r\n250 8BITMIME\r\n"

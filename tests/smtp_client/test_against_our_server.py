@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from fedaemon.delivery.transport import Recipient
 from fedaemon.smtp import client_content, client_transaction, events
-from fedaemon.smtp.client_engine import ClientEngine, Ended, Event
+from fedaemon.smtp.client_engine import ClientEngine
 from fedaemon.smtp.client_envelope import Envelope
+from fedaemon.smtp.client_events import Ended, Event
 from fedaemon.smtp.engine import ServerEngine
 from fedaemon.smtp.engine_settings import EngineSettings
 from fedaemon.smtp.reply import Reply

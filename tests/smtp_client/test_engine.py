@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedaemon.smtp.client_content import CHUNK_OCTETS
-from fedaemon.smtp.client_engine import Authenticated, Ended, Goodbye, Ready, TlsGranted
+from fedaemon.smtp.client_events import Authenticated, Ended, Goodbye, Ready, TlsGranted
 from fedaemon.smtp.client_transaction import CHUNKING_FROM_OCTETS
 from tests.smtp_client.talk import GREETING, LOCKSTEP, PIPELINED, Talk
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedaemon.smtp.client_engine import Ended, Failed, Ready, TlsGranted
+from fedaemon.smtp.client_events import Ended, Failed, Ready, TlsGranted
 from tests.smtp_client.talk import GREETING, LOCKSTEP, PIPELINED, Talk
 
 STARTTLS = b"250-mx.example.net\r\n250 STARTTLS\r\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import ssl
 import subprocess
@@ -28,6 +29,7 @@ class Peer:
 
     def __init__(self, address: str = "127.0.0.1", **options: Any) -> None:
         self.contents: list[bytes] = []
+        self.sessions: list[Any] = []
         self.recipients: list[list[str]] = []
         self.address = address
         self.port = free_port()
@@ -43,10 +45,13 @@ class Peer:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         self.contents.append(envelope.original_content)
+        self.sessions.append(session)
         self.recipients.append(envelope.rcpt_tos)
         return "250 2.0.0 taken"
 
-    def host(self, tls: str = "none", name: str = "localhost", **more: Any) -> dict[str, Any]:
+    def host(
+        self, tls: str | dict[str, Any] = "none", name: str = "localhost", **more: Any
+    ) -> dict[str, Any]:
         return {"name": name, "addresses": [self.address], "port": self.port, "tls": tls, **more}
 
 
@@ -73,13 +78,14 @@ class Net:
             setattr(context, name, value)
         return context
 
-    def run(self, *hosts: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    def run(self, *hosts: list[dict[str, Any]], **more: Any) -> list[list[dict[str, Any]]]:
         tasks = [
             {
                 "hosts": each,
                 "content": str(self.directory / "content"),
                 "ca": str(self.ca.ca_file),
                 "recipients": ["bob@example.net", "nobody@example.net"],
+                **more,
             }
             for each in hosts
         ]
@@ -168,3 +174,45 @@ def test_credentials_are_taken_by_a_real_server(net: Net) -> None:
     assert [(outcome["result"], outcome["phase"], outcome["code"]) for outcome in runs[2]] == [
         ("temporary", "auth", 535)
     ] * 2
+
+
+def test_dane_and_testing_decide_about_real_certificates(net: Net) -> None:
+    """A certificate from nobody for somebody else: good by its TLSA record, bad by another, noted in testing."""
+    peer = net.peer(tls_context=net.context(net.other_ca))
+    der = ssl.PEM_cert_to_DER_cert(net.other_ca.certificate.read_text())
+    good, bad = hashlib.sha256(der).hexdigest(), hashlib.sha256(b"another").hexdigest()
+    dane = {"level": "dane", "policy": "dane"}
+    testing = {"level": "verify", "policy": "mta-sts testing", "testing": True}
+    name = "mx.example.net"
+    taken, refused, noted = net.run(
+        [peer.host({**dane, "tlsa": [[3, 0, 1, good]]}, name=name)],
+        [peer.host({**dane, "tlsa": [[3, 0, 1, bad]]}, name=name)],
+        [peer.host(testing, name=name)],
+    )
+    assert {(each["result"], each["certificate"]) for each in taken} == {
+        ("delivered", "dane"),
+        ("permanent", "dane"),
+    }
+    assert {(each["result"], each["phase"], each["tls_failure"]) for each in refused} == {
+        ("temporary", "tls", "tlsa-invalid")
+    }
+    assert {each["certificate"] for each in noted} == {"unknown authority"}
+    assert {each["tls_failure"] for each in noted} == {"certificate-not-trusted"}
+    assert len(peer.contents) == 2
+
+
+def test_one_connection_from_the_chosen_source_carries_several_messages(net: Net) -> None:
+    peer = net.peer(tls_context=net.context(net.ca))
+    [run] = net.run(
+        [peer.host("verify")], times=3, sources=[["::1", "six.example.org"], ["127.0.0.3", "out.example.org"]]
+    )
+    delivered = [each for each in run if each["result"] == "delivered"]
+    assert [(each["source"], each["reused"]) for each in delivered] == [
+        ("127.0.0.3", False),
+        ("127.0.0.3", True),
+        ("127.0.0.3", True),
+    ]
+    assert peer.contents == [CONTENT] * 3
+    assert {session.peer[0] for session in peer.sessions} == {"127.0.0.3"}
+    assert {session.host_name for session in peer.sessions} == {"out.example.org"}
+    assert len({session.peer for session in peer.sessions}) == 1

@@ -11,11 +11,14 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from fedaemon.delivery.transport import Recipient
-from fedaemon.net.tls import ClientTls
+from fedaemon.delivery.transport import HostTls, Recipient
+from fedaemon.smtp.client_blocks import BLOCK_OCTETS
 from fedaemon.smtp.client_envelope import Envelope
-from fedaemon.smtp.client_protocol import BLOCK_OCTETS, ClientConnection, ConnectionFailed, Timeouts
-from tests.smtp_client.fakes import FakeTransport, Text, handshake_failure, unstuff
+from fedaemon.smtp.client_failure import ConnectionFailed
+from fedaemon.smtp.client_protocol import ClientConnection
+from fedaemon.smtp.client_target import Target
+from fedaemon.smtp.client_timeouts import Timeouts
+from tests.smtp_client.fakes import FakeTls, FakeTransport, Text, handshake_failure, unstuff
 
 EHLO = b"250-mx.example.net\r\n250-PIPELINING\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n"
 
@@ -26,7 +29,10 @@ class World:
     def __init__(self) -> None:
         self.clock = Clock()
         self.closed: list[ClientConnection] = []
-        self.connection = ClientConnection("mail.example.org", self.clock, Timeouts(), self.closed.append)
+        target = Target("mx.example.net", "192.0.2.1", 25, HostTls())
+        self.connection = ClientConnection(
+            target, "mail.example.org", self.clock, Timeouts(), self.closed.append
+        )
         self.transport = FakeTransport()
         self.transport.protocol = self.connection
         connection: Any = self.connection
@@ -76,7 +82,7 @@ def at_ehlo(world: World) -> None:
 
 def at_starttls(world: World) -> None:
     world.ready()
-    world.watch(world.connection.start_tls(ClientTls().creator("mx.example.net", verify=False)))
+    world.watch(world.connection.start_tls(FakeTls().creator("mx.example.net", verify=False)))
 
 
 def at_handshake(world: World) -> None:
@@ -191,17 +197,16 @@ def test_content_is_read_only_as_fast_as_the_network_takes_it() -> None:
         for block in blocks:
             taken += 1
             if taken % 3 == 0:
-                world.connection.pauseProducing()
+                world.transport.producer.pauseProducing()
             yield block
 
     content.chunks = counted  # type: ignore[method-assign]
     sent = world.in_content(content)
     assert taken == 3
-    assert world.transport.producer is world.connection
     while world.transport.producer is not None:
         before = taken
         world.transport.take()
-        world.connection.resumeProducing()
+        world.transport.producer.resumeProducing()
         sent += world.transport.take()
         assert taken - before <= 3
     assert unstuff(sent) == (content.data, b"")
@@ -215,13 +220,14 @@ def test_a_host_that_takes_no_content_is_left_after_three_minutes() -> None:
 
     def pausing(size: int = 0) -> Iterator[bytes]:
         for start in range(0, len(content.data), BLOCK_OCTETS):
-            world.connection.pauseProducing()
+            if start:
+                world.transport.producer.pauseProducing()
             yield content.data[start : start + BLOCK_OCTETS]
 
     content.chunks = pausing  # type: ignore[method-assign]
     world.in_content(content)
     world.clock.advance(170)
-    world.connection.resumeProducing()
+    world.transport.producer.resumeProducing()
     world.clock.advance(170)
     assert world.result == []
     world.clock.advance(10)
@@ -247,12 +253,12 @@ def test_content_that_cannot_be_read_gets_no_end() -> None:
     content = Text(b"x" * 100_000)
 
     def failing(size: int = 0) -> Iterator[bytes]:
-        yield b"x" * 50_000
+        yield b"x" * BLOCK_OCTETS
         raise OSError(5, "Input/output error")
 
     content.chunks = failing  # type: ignore[method-assign]
     sent = world.in_content(content)
-    assert sent == b"x" * 50_000
+    assert sent == b"x" * BLOCK_OCTETS
     assert "could not be read" in world.failure.reason.text
     assert world.transport.producer is None
     assert world.transport.aborted
@@ -264,7 +270,7 @@ def test_a_refusal_while_content_is_sent_stops_it_and_closes() -> None:
 
     def pausing(size: int = 0) -> Iterator[bytes]:
         yield content.data[:BLOCK_OCTETS]
-        world.connection.pauseProducing()
+        world.transport.producer.pauseProducing()
         yield content.data[BLOCK_OCTETS:]
 
     content.chunks = pausing  # type: ignore[method-assign]
@@ -345,3 +351,70 @@ def test_a_step_on_a_connection_that_was_lost_meanwhile_fails() -> None:
     world.connection.connectionLost(Failure(ConnectionDone()))
     world.send(Text(b"Hi\r\n"))
     assert world.failure.reason.code == 0
+
+
+def test_small_blocks_leave_in_one_write() -> None:
+    """A signature and the message behind it are not two packets."""
+    world = World()
+    content = Text(b"DKIM-Signature: x\r\nSubject: y\r\n\r\nHi\r\n")
+    content.chunks = lambda size=0: iter([content.data[:19], content.data[19:]])  # type: ignore[method-assign]
+    world.ready()
+    world.send(content)
+    world.transport.take()
+    world.connection.dataReceived(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    assert world.transport.written == [content.data + b".\r\n"]
+
+
+def test_a_transaction_that_is_given_up_ends_the_connection_without_a_word() -> None:
+    """A QUIT in the middle of it could become part of a message."""
+    world = World()
+    at_mail(world)
+    world.transport.take()
+    world.connection.quit()
+    assert world.transport.take() == b""
+    assert world.transport.aborted
+
+
+def test_content_that_cannot_even_be_opened_leaves_the_connection_in_order() -> None:
+    world = World()
+    world.ready()
+    content = Text(b"Hi\r\n")
+
+    def gone(size: int = 0) -> Iterator[bytes]:
+        raise OSError(2, "No such file or directory")
+
+    content.chunks = gone  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="No such file"):
+        world.send(content)
+    assert world.connection.usable
+    world.send(Text(b"Hi\r\n"))
+    assert world.says(b"250 ok\r\n250 ok\r\n354 go\r\n") == b"Hi\r\n.\r\n"
+
+
+def test_a_connection_that_rests_has_no_timeout() -> None:
+    world = World()
+    world.ready()
+    world.connection.rest()
+    world.clock.advance(3000)
+    assert not world.transport.aborted
+    world.send(Text(b"Hi\r\n"))
+    world.clock.advance(299)
+    assert world.result == []
+    world.clock.advance(1)
+    assert world.failure.reason.phase == "mail"
+
+
+def test_the_calendar_of_the_reactor_is_left_alone_from_step_to_step() -> None:
+    """One entry for the connection, which stays where it is while its replies come in time."""
+    world = World()
+    world.ready()
+    entries: set[tuple[int, float]] = set()
+    for _ in range(50):
+        world.send(Text(b"Hi\r\n"))
+        world.says(b"250 ok\r\n250 ok\r\n354 go\r\n")
+        world.says(b"250 queued\r\n")
+        assert world.result[0][0].delivered
+        world.clock.advance(1)
+        calls: list[Any] = list(world.clock.getDelayedCalls())
+        entries |= {(id(call), call.getTime()) for call in calls}
+    assert len(entries) == 1

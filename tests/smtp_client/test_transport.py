@@ -7,54 +7,11 @@ from typing import Any
 import pytest
 from twisted.internet.error import TimeoutError as ConnectTimeout
 
-from fedaemon.delivery.transport import Attempt, NextHost, Outcome, Recipient, Result, TlsPolicy
-from fedaemon.net.tls import ClientTls
-from fedaemon.smtp.client_protocol import Timeouts
+from fedaemon.delivery.transport import Attempt, HostTls, NextHost, Outcome, Recipient, Result, TlsPolicy
+from fedaemon.smtp.client_timeouts import Timeouts
 from fedaemon.smtp.transport import SmtpTransport
-from tests.smtp_client.fakes import EXTENDED, FakeReactor, FakeServer, Text, handshake_failure, refused
-
-TLS = EXTENDED.replace("250 ", "250-") + "\r\n250 STARTTLS"
-REMOTE = ("192.0.2.1", "192.0.2.2")
-
-
-def host(
-    *addresses: str, name: str = "mx.example.net", tls: TlsPolicy = TlsPolicy.NONE, **more: Any
-) -> NextHost:
-    return NextHost(name, addresses or REMOTE[:1], 25, tls, **more)
-
-
-class World:
-    """A transport on a fake reactor."""
-
-    def __init__(self, *servers: Any) -> None:
-        self.reactor = FakeReactor(dict(zip(REMOTE, servers, strict=False)))
-        self.transport = SmtpTransport(self.reactor, "mail.example.org", ClientTls())
-        self.finished: list[list[Outcome]] = []
-
-    def start(self, *hosts: NextHost, to: int = 1, content: bytes = b"Hi\r\n", **more: Any) -> None:
-        attempt = Attempt(
-            "QUEUEID",
-            "a@example.org",
-            tuple(Recipient(10 + number, f"b{number}@example.net") for number in range(to)),
-            Text(content),
-            hosts or (host(*list(self.reactor.servers)),),
-            **more,
-        )
-        self.transport.attempt(attempt).addCallback(self.finished.append)
-        self.reactor.run()
-
-    def outcomes(self, *hosts: NextHost, **more: Any) -> list[Outcome]:
-        self.start(*hosts, **more)
-        [outcomes] = self.finished
-        return sorted(outcomes, key=lambda outcome: outcome.number)
-
-    def outcome(self, *hosts: NextHost, **more: Any) -> Outcome:
-        [outcome] = self.outcomes(*hosts, **more)
-        return outcome
-
-
-def results(outcomes: list[Outcome]) -> list[tuple[str, int]]:
-    return [(outcome.result.value, outcome.code) for outcome in outcomes]
+from tests.smtp_client.fakes import EXTENDED, FakeServer, FakeTls, Text, handshake_failure, refused
+from tests.smtp_client.world import REMOTE, TLS, TLSA, World, host, results
 
 
 def test_a_delivery_says_everything_about_itself() -> None:
@@ -71,6 +28,8 @@ def test_a_delivery_says_everything_about_itself() -> None:
         address="192.0.2.1",
         tls="",
         duration_ms=0,
+        policy="none",
+        source="192.0.2.99",
         dsn_passed_on=True,
     )
     assert server.commands == [
@@ -78,7 +37,6 @@ def test_a_delivery_says_everything_about_itself() -> None:
         "MAIL FROM:<a@example.org> SIZE=4 BODY=8BITMIME RET=FULL ENVID=E1",
         "RCPT TO:<b0@example.net>",
         "DATA",
-        "QUIT",
     ]
     assert server.contents == [b"Hi\r\n"]
 
@@ -260,7 +218,7 @@ def test_what_the_server_cannot_take_is_not_begun(more: dict[str, Any], status: 
     server = FakeServer()
     outcome = World(server).outcome(**more)
     assert (outcome.result, outcome.status, outcome.code) == (Result.PERMANENT, status, 0)
-    assert server.commands == ["EHLO mail.example.org", "QUIT"]
+    assert server.commands == ["EHLO mail.example.org"]
 
 
 def test_smtputf8_is_needed_and_not_offered() -> None:
@@ -330,23 +288,22 @@ def test_tls_required_falls_over_to_a_host_that_has_it() -> None:
     assert (outcome.result, outcome.address) == (Result.DELIVERED, "192.0.2.2")
 
 
-def test_verify_is_asked_of_the_handshake_with_the_hosts_name() -> None:
-    for policy, verify in (
-        (TlsPolicy.VERIFY, True),
-        (TlsPolicy.REQUIRED, False),
-        (TlsPolicy.OPPORTUNISTIC, False),
-    ):
-        asked = []
-
-        class Recording(ClientTls):
-            def creator(self, host: str, *, verify: bool) -> Any:
-                asked.append((host, verify))  # noqa: B023
-                return super().creator(host, verify=verify)
-
-        world = World(FakeServer(EHLO=TLS))
-        world.transport = SmtpTransport(world.reactor, "mail.example.org", Recording())
-        world.outcome(host(tls=policy))
-        assert asked == [("mx.example.net", verify)]
+@pytest.mark.parametrize(
+    ("tls", "asked"),
+    [
+        (HostTls(TlsPolicy.VERIFY), {"verify": True}),
+        (HostTls(TlsPolicy.VERIFY, names=("example.net",)), {"verify": True, "names": ("example.net",)}),
+        (HostTls(TlsPolicy.VERIFY, testing=True), {"verify": False}),
+        (HostTls(TlsPolicy.REQUIRED), {"verify": False}),
+        (HostTls(TlsPolicy.OPPORTUNISTIC), {"verify": False}),
+        (HostTls(TlsPolicy.DANE, tlsa=(TLSA,)), {"verify": False, "tlsa": (TLSA,)}),
+        (HostTls(TlsPolicy.VERIFY, tlsa=(TLSA,)), {"verify": True}),
+    ],
+)
+def test_the_handshake_is_asked_for_what_the_policy_demands(tls: HostTls, asked: dict[str, Any]) -> None:
+    world = World(FakeServer(EHLO=TLS))
+    world.outcome(host(tls=tls))
+    assert world.tls.asked == [{"host": "mx.example.net", "names": (), "tlsa": (), **asked}]
 
 
 def test_requiretls_goes_only_to_hosts_that_offer_it_over_verified_tls() -> None:
@@ -355,7 +312,7 @@ def test_requiretls_goes_only_to_hosts_that_offer_it_over_verified_tls() -> None
     outcome = world.outcome(host(*REMOTE), require_tls=True)
     assert (outcome.result, outcome.address) == (Result.DELIVERED, "192.0.2.2")
     assert any(command.startswith("MAIL") and "REQUIRETLS" in command for command in offering.commands)
-    assert all(transport.tls._verify for transport in world.reactor.transports)
+    assert [asked["verify"] for asked in world.tls.asked] == [True, True]
 
 
 def test_requiretls_without_a_host_that_offers_it() -> None:
@@ -420,7 +377,7 @@ def test_a_defect_of_ours_is_a_temporary_outcome() -> None:
     world.transport.attempt(attempt).addCallback(world.finished.append)
     world.reactor.run()
     assert results(world.finished[0]) == [("temporary", 0)] * 2
-    assert world.reactor.servers[REMOTE[0]].commands == ["EHLO mail.example.org", "QUIT"]
+    assert world.reactor.servers[REMOTE[0]].commands == ["EHLO mail.example.org"]
 
 
 def test_close_lets_attempts_end_and_begins_no_other() -> None:
@@ -461,7 +418,7 @@ def test_close_with_nothing_open_is_done_at_once() -> None:
 
 def test_the_timeouts_are_settings() -> None:
     world = World(FakeServer(connect="220-wait"))
-    world.transport = SmtpTransport(world.reactor, "x", ClientTls(), timeouts=Timeouts(greeting_s=7))
+    world.transport = SmtpTransport(world.reactor, "x", FakeTls(), timeouts=Timeouts(greeting_s=7))
     world.start()
     world.reactor.advance(7)
     assert "timed out after 7 s waiting for the greeting" in world.finished[0][0].text

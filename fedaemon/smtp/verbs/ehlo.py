@@ -5,8 +5,9 @@ Real clients name themselves by address literals without care, bare host names, 
 not be written into a header field or a log line is refused.
 
 Standards: RFC 5321 4.1.1.1, 4.1.4; the extensions: RFC 1870 SIZE, RFC 2034, RFC 2920, RFC 3030, RFC 3207, RFC
-3461 DSN, RFC 4954, RFC 6152, RFC 6531, RFC 8689, RFC 9422.
-Invariants: AUTH and REQUIRETLS are listed only under TLS, STARTTLS only before it.
+3461 DSN, RFC 4954, RFC 6152, RFC 6531, RFC 8689, RFC 9422; RFC 2852, RFC 4865, RFC 6710.
+Invariants: AUTH and REQUIRETLS are listed only under TLS, STARTTLS only before it; FUTURERELEASE, DELIVERBY and
+MT-PRIORITY only to whom they were offered.
 Limits: ``MAX_NAME`` octets of the client's name.
 """
 
@@ -19,6 +20,7 @@ from fedaemon.smtp.engine_settings import EngineSettings
 from fedaemon.smtp.events import Hello
 from fedaemon.smtp.reply import Reply
 from fedaemon.smtp.verbs.verb import ALWAYS, Phase, Verb
+from fedaemon.submission.wishes import Offer
 
 if TYPE_CHECKING:
     from fedaemon.smtp.session import Session
@@ -46,7 +48,9 @@ def greeted(session: Session, argument: bytes, *, extended: bool) -> None:
     session.extended = extended
     session.phase = Phase.IDLE
     settings = session.settings
-    session.say(_extensions(settings, session.tls_active) if extended else _name_only(settings))
+    session.say(
+        _extensions(settings, session.tls_active, session.offer) if extended else _name_only(settings)
+    )
     session.tell(Hello(name, extended))
 
 
@@ -63,7 +67,7 @@ def _printable_word(argument: bytes) -> str:
 
 
 @lru_cache(maxsize=64)
-def _extensions(settings: EngineSettings, tls_active: bool) -> bytes:
+def _extensions(settings: EngineSettings, tls_active: bool, offer: Offer | None) -> bytes:
     lines = [
         settings.hostname,
         "PIPELINING",
@@ -82,8 +86,24 @@ def _extensions(settings: EngineSettings, tls_active: bool) -> bytes:
             lines.append("AUTH " + " ".join(settings.auth_mechanisms))
     elif settings.tls_available:
         lines.append("STARTTLS")
+    if offer is not None:
+        lines += _offered(offer)
     lines.append("HELP")
     return Reply(250, "", tuple(lines)).to_bytes()
+
+
+def _offered(offer: Offer) -> list[str]:
+    """Return the lines for what may be said about when a message is to go.
+
+    The three priorities of the MIXER policy are what the queue tells apart.
+
+    Spec: RFC 4865 3, RFC 2852 2, RFC 6710 3, 9.2
+    """
+    lines = [f"FUTURERELEASE {offer.max_hold_s} {offer.latest}"] if offer.max_hold_s else []
+    if offer.deliver_by:
+        lines.append("DELIVERBY")
+    lines.append("MT-PRIORITY MIXER")
+    return lines
 
 
 @lru_cache(maxsize=64)

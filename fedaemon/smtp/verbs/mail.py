@@ -1,7 +1,8 @@
 """MAIL: a transaction begins with its sender.
 
 Standards: RFC 5321 4.1.1.2, RFC 1870 6 (SIZE), RFC 6152 and RFC 3030 3 (BODY), RFC 6531 3.4 (SMTPUTF8),
-RFC 3461 4.3, 4.4 (RET, ENVID), RFC 8689 3 (REQUIRETLS), RFC 4954 5 (AUTH), RFC 3207 4 and RFC 4954 6 (530).
+RFC 3461 4.3, 4.4 (RET, ENVID), RFC 8689 3 (REQUIRETLS), RFC 4954 5 (AUTH), RFC 3207 4 and RFC 4954 6 (530);
+``wishes`` has those that say when the message is to go.
 Limits: ``MAX_ENVID``.
 """
 
@@ -24,6 +25,8 @@ from fedaemon.smtp.verbs.params import (
     unknown_param,
 )
 from fedaemon.smtp.verbs.verb import EHLO_FIRST, IN_CHUNKS, IN_TRANSACTION, Answers, Phase, Verb
+from fedaemon.smtp.verbs.wishes import WISHES
+from fedaemon.submission.wishes import Wishes
 
 if TYPE_CHECKING:
     from fedaemon.smtp.events import Event
@@ -81,13 +84,20 @@ ANSWERS = Answers(_accepted, _refused)
 def _read_params(session: Session, text: bytes) -> MailParams:
     if not session.extended:
         raise needs_ehlo()
-    values = {}
+    values: dict[str, Any] = {}
+    wishes: dict[str, Any] = {}
     for name, value in parse_params(text).items():
         param = PARAMS.get(name)
-        if param is None:
+        if param is not None:
+            field, read = param
+            values[field] = read(session, name, value)
+        elif session.offer is not None and name in WISHES:
+            field, read_wish = WISHES[name]
+            wishes[field] = read_wish(name, value)
+        else:
             raise unknown_param(name)
-        field, read = param
-        values[field] = read(session, name, value)
+    if wishes:
+        values["wishes"] = Wishes(**wishes)
     return MailParams(**values)
 
 

@@ -2,6 +2,7 @@
 
 Standards: RFC 5321 4.1.1.3, 4.5.3.1.8 and 4.5.3.1.10 (too many), RFC 3461 4.1, 4.2 (NOTIFY, ORCPT), RFC 6533
 3 (utf-8).
+Invariants: refused recipients count as errors of a stranger, never of who logged in or is trusted.
 Limits: ``max_recipients`` accepted in a transaction; ``MAX_ORCPT``.
 """
 
@@ -57,7 +58,12 @@ def _accepted(session: Session, reply: Reply | None) -> None:
 
 
 def _refused(session: Session, reply: Reply) -> None:
-    session.reject(reply)
+    if reply.code >= 500 and (session.authenticated or session.trusted):
+        # A user's list may hold many dead addresses. Were they errors, the session would end before its message
+        # to the others, each time it is tried.
+        session.say(reply.to_bytes(session.params.smtputf8))
+    else:
+        session.reject(reply)
 
 
 ANSWERS = Answers(_accepted, _refused)
