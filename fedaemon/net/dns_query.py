@@ -5,11 +5,15 @@ SERVFAIL, REFUSED, a timeout or a broken answer means: ask the next one. When th
 failed for now. CNAME chains are followed inside an answer, and by asking again where a server gives only the
 first link (an authoritative server does when the target lies outside its zones).
 
+Whether an answer is authenticated is left to a validating server: it says so with the AD bit, which is asked
+for and believed only where the path to the server can be trusted, by default a server on this machine.
+
 Standards: RFC 1035 7, RFC 2181 10.3, RFC 2308 5 (negative answers), RFC 6891 (EDNS), RFC 5452 (ids and ports
-at random, which dnspython does for each query).
-Invariants: only NXDOMAIN means that a name does not exist; whatever else goes wrong is temporary.
+at random, which dnspython does for each query), RFC 4035 4.9 and RFC 6840 5.7 (the AD bit).
+Invariants: only NXDOMAIN means that a name does not exist; whatever else goes wrong is temporary. An answer is
+secure only when every part of its CNAME chain is.
 Limits: ``MAX_LINKS`` answers for one CNAME chain; ``LIFETIME_S`` for one question, its chain included.
-Known gaps: answers are trusted as far as the path to the name server is; DNSSEC is left to that server.
+Known gaps: no DNSSEC validation of our own.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import inspect
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 import dns.exception
@@ -28,6 +33,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 import dns.resolver
+from dns.rdtypes.tlsabase import TLSABase
 
 from fedaemon.errors import Refused, Unavailable
 
@@ -45,6 +51,10 @@ _OPTIONS: dict[str, Any] = {"ignore_unexpected": True}
 if "ignore_errors" in inspect.signature(dns.query.udp).parameters:
     # dnspython 2.6 and later: a forged datagram does not end the wait for the true one (CVE-2023-29483).
     _OPTIONS["ignore_errors"] = True
+if hasattr(TLSABase, "_cert_length_by_mtype"):
+    # dnspython 2.9 takes a whole answer for broken when one digest in it has the wrong length. RFC 6698 4.1 has us
+    # pass over that record and use the others.
+    TLSABase._cert_length_by_mtype = {}
 
 
 class NoSuchName(Refused):
@@ -63,10 +73,16 @@ class DnsTemporary(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The records of one type at a name, none for "no data", and for how long that holds."""
+    """The records of one type at a name, none for "no data", and for how long that holds.
+
+    *name* is where the aliases led, in lower case without the final dot; *secure* says that DNSSEC
+    authenticates all of it.
+    """
 
     records: tuple[Any, ...]
     ttl_s: int
+    name: str = ""
+    secure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +93,15 @@ class Missing:
 
 
 class DnsQuery:
-    """Knows the name servers; safe to use from several threads."""
+    """Knows the name servers; safe to use from several threads.
 
-    def __init__(self, servers: Sequence[Server]) -> None:
+    :param trust_ad: believe the servers when they say that an answer is authenticated; None: only when all of
+        them are on this machine.
+    """
+
+    def __init__(self, servers: Sequence[Server], trust_ad: bool | None = None) -> None:
         self._servers = tuple(servers)
+        self._trust_ad = all(map(_is_local, self._servers)) if trust_ad is None else trust_ad
         # The server that answered last is asked first, so that a dead first one costs its wait only once.
         self._first = 0
 
@@ -88,7 +109,7 @@ class DnsQuery:
         """Return the records of type *kind* ("MX", "A", "AAAA", "TXT") at *name*.
 
         :param name: in A-labels, absolute with or without the final dot.
-        :raises DnsTemporary: no server gave a usable answer.
+        :raises DnsTemporary: no server gave a usable answer; so says a validating server of a forged one.
         """
         rdtype = dns.rdatatype.from_text(kind)
         try:
@@ -96,7 +117,7 @@ class DnsQuery:
         except (dns.exception.DNSException, UnicodeError):
             return Missing(ttl_s=86_400)  # a name that cannot be written cannot exist
         deadline = time.monotonic() + LIFETIME_S
-        ttl_s = 86_400
+        ttl_s, secure = 86_400, self._trust_ad
         for _ in range(MAX_LINKS):
             response = self._exchange(target, rdtype, deadline)
             try:
@@ -104,13 +125,14 @@ class DnsQuery:
             except dns.exception.DNSException as error:
                 raise DnsTemporary(f"DNS gives no usable answer for {target} {kind}: {error}") from None
             ttl_s = min(ttl_s, chain.minimum_ttl)
+            secure = secure and bool(response.flags & dns.flags.AD)
             if chain.answer is not None:
-                return Answer(tuple(chain.answer), ttl_s)
+                return Answer(tuple(chain.answer), ttl_s, _text(chain.canonical_name), secure)
             if response.rcode() == dns.rcode.NXDOMAIN:
                 return Missing(ttl_s)
             has_soa = any(rrset.rdtype == dns.rdatatype.SOA for rrset in response.authority)
             if has_soa or chain.canonical_name == target:
-                return Answer((), ttl_s)
+                return Answer((), ttl_s, _text(chain.canonical_name), secure)
             target = chain.canonical_name
         raise DnsTemporary(f"DNS aliases of {name} lead in a circle or too far (more than {MAX_LINKS})")
 
@@ -124,7 +146,7 @@ class DnsQuery:
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
                     break
-                response, problem = _ask_one(server, name, rdtype, min(wait_s, left_s))
+                response, problem = _ask_one(server, name, rdtype, min(wait_s, left_s), self._trust_ad)
                 if response is not None:
                     self._first = position % count
                     return response
@@ -133,12 +155,15 @@ class DnsQuery:
 
 
 def _ask_one(
-    server: Server, name: dns.name.Name, rdtype: Any, wait_s: float
+    server: Server, name: dns.name.Name, rdtype: Any, wait_s: float, authenticated: bool
 ) -> tuple[dns.message.QueryMessage | None, str]:
-    """Return the answer of one server, or None and what was wrong."""
+    """Return the answer of one server, or None and what was wrong; *authenticated*: ask for the AD bit."""
     host, port = server
     where = f"{host} port {port}"
-    query = dns.message.make_query(name, rdtype, use_edns=0, payload=EDNS_OCTETS)
+    query = dns.message.make_query(name, rdtype, use_edns=0, payload=EDNS_OCTETS, want_dnssec=authenticated)
+    if authenticated:
+        # The bit alone would do (RFC 6840 5.7), but older servers want to see DO before they give AD.
+        query.flags |= dns.flags.AD
     try:
         response, _ = dns.query.udp_with_fallback(query, host, timeout=wait_s, port=port, **_OPTIONS)
         if response.rcode() in (dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS):
@@ -153,6 +178,19 @@ def _ask_one(
     if response.flags & dns.flags.QR == 0:
         return None, f"{where} sends back the question"
     return response, ""
+
+
+def _is_local(server: Server) -> bool:
+    """True for a server on this machine: nobody on the network can speak in its place."""
+    try:
+        return ip_address(server[0].partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _text(name: dns.name.Name) -> str:
+    text: str = name.to_text(omit_final_dot=True)
+    return text.lower()
 
 
 def system_servers() -> list[Server]:

@@ -21,7 +21,7 @@ from twisted.internet import tcp
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.logger import Logger
 
-from fedaemon.net.systemd import named_sockets
+from fedaemon.net.systemd import AT_START, named_sockets
 
 log = Logger()
 
@@ -96,7 +96,7 @@ def open_listeners(
     reactor: ReactorSockets,
     places: Sequence[Place],
     factories: Sequence[Any],
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] = AT_START,
 ) -> Listeners:
     """Open every place and let its factory (IProtocolFactory, same position) take the connections.
 

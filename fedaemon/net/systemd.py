@@ -11,6 +11,9 @@ import socket
 import time
 from collections.abc import Mapping
 
+AT_START = {name: value for name, value in os.environ.items() if name.startswith("LISTEN_")}
+"""What systemd said about sockets; kept here because Twisted's endpoints take it out of the environment."""
+
 FIRST_SOCKET = 3
 """SD_LISTEN_FDS_START: descriptors are handed over from here on."""
 
@@ -58,7 +61,7 @@ def watchdog_interval_s(environ: Mapping[str, str] = os.environ) -> float | None
     return int(microseconds) / 2e6
 
 
-def named_sockets(environ: Mapping[str, str] = os.environ) -> dict[str, tuple[int, ...]]:
+def named_sockets(environ: Mapping[str, str] = AT_START) -> dict[str, tuple[int, ...]]:
     """Return the descriptors of the sockets systemd opened for this process, by ``FileDescriptorName=``.
 
     A name may have several (one socket unit with IPv4 and IPv6 lines). Nothing is consumed: asking again

@@ -64,8 +64,8 @@ def serve() -> Iterator[Serve]:
 def ask(reactor: ThreadClock) -> Iterator[Callable[..., Resolver]]:
     made: list[Resolver] = []
 
-    def make(*servers: NameServer, threads: int = 4) -> Resolver:
-        made.append(Resolver(reactor, [server.address for server in servers], threads))
+    def make(*servers: NameServer, threads: int = 4, trust_ad: bool | None = None) -> Resolver:
+        made.append(Resolver(reactor, [server.address for server in servers], threads, trust_ad))
         return made[-1]
 
     yield make
@@ -424,3 +424,155 @@ def test_system_name_servers_have_addresses_and_ports() -> None:
     found = dns_query.system_servers()
     assert found
     assert all(host and 0 < port < 65536 for host, port in found)
+
+
+def authenticated(script: Script) -> Script:
+    """Let a script's answers say that DNSSEC authenticates them."""
+
+    def with_ad(query: dns.message.Message) -> dns.message.Message | bytes | None:
+        response = script(query)
+        assert isinstance(response, dns.message.Message)
+        response.flags |= dns.flags.AD
+        return response
+
+    return with_ad
+
+
+def test_the_servers_word_for_dnssec_is_asked_for_and_passed_on(
+    reactor: ThreadClock, serve: Serve, ask: Ask
+) -> None:
+    """RFC 6840 5.7: AD in the question (and DO, for older servers) asks for AD in the answer."""
+    asked_with: list[tuple[bool, bool]] = []
+
+    def script(query: dns.message.Message) -> dns.message.Message:
+        asked_with.append((bool(query.flags & dns.flags.AD), bool(query.ednsflags & dns.flags.DO)))
+        return reply(query, "example.org. 300 IN MX 1 mx.example.org.")
+
+    found = reactor.wait_for(ask(serve(authenticated(script))).mx_answer("example.org"))
+    assert (found.records, found.secure) == ((Mx(1, "mx.example.org"),), True)
+    assert reactor.wait_for(ask(serve(script)).mx_answer("example.org")).secure is False
+    assert asked_with == [(True, True)] * 2
+
+
+def test_a_server_that_is_not_trusted_is_not_believed(reactor: ThreadClock, serve: Serve, ask: Ask) -> None:
+    """RFC 4035 4.9.3: anybody between us and the server could have set the bit; then it is not even asked for."""
+    asked_with: list[int] = []
+
+    def script(query: dns.message.Message) -> dns.message.Message:
+        asked_with.append(query.flags & dns.flags.AD | query.ednsflags & dns.flags.DO)
+        return reply(query, "_25._tcp.a.example.org. 300 IN TLSA 3 1 1 " + "ab" * 32)
+
+    asked = ask(serve(authenticated(script)), trust_ad=False)
+    found = reactor.wait_for(asked.tlsa("_25._tcp.a.example.org"))
+    assert (len(found.records), found.secure) == (1, False)
+    assert asked_with == [0]
+
+
+@pytest.mark.parametrize(
+    ("servers", "setting", "trusted"),
+    [
+        (["127.0.0.1"], None, True),
+        (["127.0.0.53", "::1"], None, True),
+        (["127.0.0.1", "192.0.2.1"], None, False),
+        (["fe80::1%eth0"], None, False),
+        (["192.0.2.1"], True, True),
+        (["127.0.0.1"], False, False),
+    ],
+)
+def test_only_servers_on_this_machine_are_trusted_by_default(
+    servers: list[str], setting: bool | None, trusted: bool
+) -> None:
+    """One server elsewhere is enough to trust none; the setting decides otherwise."""
+    query = dns_query.DnsQuery([(server, 53) for server in servers], setting)
+    assert query._trust_ad is trusted
+
+
+def test_no_records_can_be_secure_too(reactor: ThreadClock, serve: Serve, ask: Ask) -> None:
+    """A proven absence of MX records leads securely to the domain itself."""
+    asked = ask(serve(authenticated(by_type())))
+    found = reactor.wait_for(asked.mx_answer("example.org"))
+    assert (found.records, found.secure) == ((), True)
+
+
+def test_every_part_of_a_chain_of_aliases_must_be_secure(
+    reactor: ThreadClock, serve: Serve, ask: Ask
+) -> None:
+    """An alias in an unsigned zone could lead anywhere, and one that is asked for separately counts as well."""
+
+    secure: set[str] = set()
+
+    def script(query: dns.message.Message) -> dns.message.Message:
+        name = query.question[0].name.to_text()
+        if name == "example.org.":
+            response = reply(query, "example.org. 60 IN CNAME elsewhere.example.")
+        else:
+            response = reply(query, "elsewhere.example. 60 IN MX 1 mx.elsewhere.example.")
+        response.flags |= dns.flags.AD if name in secure else 0
+        return response
+
+    found = []
+    for signed in ({"example.org.", "elsewhere.example."}, {"example.org."}, {"elsewhere.example."}):
+        secure.clear()
+        secure.update(signed)
+        found.append(reactor.wait_for(ask(serve(script)).mx_answer("example.org")).secure)
+    assert found == [True, False, False]
+
+
+@pytest.mark.parametrize("kinds", [("A", "AAAA"), ("A",), ("AAAA",), ()])
+def test_addresses_are_secure_when_both_answers_are(
+    reactor: ThreadClock, serve: Serve, ask: Ask, kinds: tuple[str, ...]
+) -> None:
+    """The addresses of both families are dialled, so both must be authenticated."""
+
+    def script(query: dns.message.Message) -> dns.message.Message:
+        kind = kind_of(query)
+        address = {"A": "192.0.2.1", "AAAA": "2001:db8::1"}[kind]
+        response = reply(
+            query,
+            "alias.example.org. 60 IN CNAME Host.example.org.",
+            f"host.example.org. 60 IN {kind} {address}",
+        )
+        response.flags |= dns.flags.AD if kind in kinds else 0
+        return response
+
+    found = reactor.wait_for(ask(serve(script)).address_answer("alias.example.org"))
+    assert set(found.addresses) == {"192.0.2.1", "2001:db8::1"}
+    assert found.name == "host.example.org"
+    assert found.secure is (len(kinds) == 2)
+
+
+def test_tlsa_records_are_given_as_they_are(reactor: ThreadClock, serve: Serve, ask: Ask) -> None:
+    """RFC 6698 2.1: usage, selector, matching type and data, of any value; who uses them judges them."""
+    server = serve(by_type(TLSA=("_25._tcp.mx.example.org. 60 IN TLSA 3 1 1 0aFF",)))
+    (record,) = reactor.wait_for(ask(server).tlsa("_25._tcp.mx.example.org")).records
+    assert (record.usage, record.selector, record.matching, record.data) == (3, 1, 1, b"\x0a\xff")
+
+
+def test_no_name_is_no_tlsa_record_but_a_failure_is_a_failure(
+    reactor: ThreadClock, serve: Serve, ask: Ask
+) -> None:
+    """NXDOMAIN is an ordinary answer here; SERVFAIL may be a forgery that the server found out."""
+    missing = serve(lambda query: reply(query, authority=(SOA,), rcode=dns.rcode.NXDOMAIN))
+    assert reactor.wait_for(ask(missing).tlsa("_25._tcp.mx.example.org")).records == ()
+    failing = serve(lambda query: reply(query, rcode=dns.rcode.SERVFAIL))
+    with pytest.raises(DnsTemporary):
+        reactor.wait_for(ask(failing).tlsa("_25._tcp.mx.example.org"))
+
+
+def test_twenty_silent_domains_delay_nobody_else(reactor: ThreadClock, serve: Serve) -> None:
+    """While every silent domain still waits for its time-out, another one gets its answer."""
+
+    def script(query: dns.message.Message) -> dns.message.Message | None:
+        name = query.question[0].name.to_text()
+        return None if name.startswith("silent") else reply(query, f"{name} 300 IN MX 1 mx.{name}")
+
+    server = serve(script)
+    asked = Resolver(reactor, [server.address])
+    answered: list[Any] = []
+    for number in range(20):
+        asked.mx(f"silent{number}.example.org").addBoth(answered.append)
+        asked.addresses(f"silent{number}.example.org").addBoth(answered.append)
+    found = reactor.wait_for(asked.mx("example.org"))
+    assert found == [Mx(1, "mx.example.org")]
+    assert answered == []
+    asked.stop()
