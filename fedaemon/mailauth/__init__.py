@@ -1,0 +1,1 @@
+"""Mail authentication: DKIM keys, their DNS records, and the signatures on what leaves this server."""
