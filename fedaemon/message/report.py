@@ -5,7 +5,7 @@ message or its header. It is made so that nothing on its way can refuse or mangl
 possible.
 
 Standards: RFC 3461 6 (what a report is), RFC 3464 (message/delivery-status), RFC 6522 (multipart/report),
-RFC 6533 (international addresses), RFC 3834 5 (Auto-Submitted), RFC 2045 6.7 (quoted-printable).
+RFC 6533 (international addresses), RFC 3834 5 (Auto-Submitted), RFC 2045 6.7 and 6.8 (encodings).
 Invariants: lines end with CRLF and have at most 998 octets, there is no bare CR or LF and no NUL; the
 header is ASCII unless the report goes to an address that is not; the text returned as original is octet for
 octet what it was.
@@ -17,9 +17,8 @@ RET=FULL.
 from __future__ import annotations
 
 import re
-from binascii import b2a_qp
-from collections.abc import Iterator
-from dataclasses import dataclass
+from binascii import b2a_base64, b2a_qp
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Final
 
@@ -31,7 +30,6 @@ from fedaemon.message.message_id import is_message_id, new_message_id
 from fedaemon.message.report_status import write_status
 from fedaemon.message.report_text import write_text
 from fedaemon.message.reported import Report, ReportedRecipient
-from fedaemon.message.xtext import original_recipient
 
 __all__ = ["Report", "ReportedRecipient", "write_report"]
 
@@ -71,13 +69,10 @@ def write_report(report: Report) -> bytes:
     actions = {recipient.action for recipient in report.recipients}
     if not actions or not actions <= {"failed", "delayed", "delivered", "relayed", "expanded"}:
         raise ValueError(f"not actions of a report: {sorted(actions)}")
+    if report.original is not None and not _can_travel(report.original):
+        report = replace(report, original=None)
     subject, message_id = _original_identity(report.original_header)
-    international = not all(text.isascii() for text in _addresses(report))
-    parts = [
-        _text_part(report, subject),
-        _status_part(report, international),
-        _original_part(report, international),
-    ]
+    parts = [_text_part(report, subject), _status_part(report), _original_part(report)]
     boundary = f"report-{token_hex(16)}"
     eight_bit = any(part.encoding == "8bit" for part in parts)
     fields = [
@@ -102,13 +97,6 @@ def write_report(report: Report) -> bytes:
 
 def _kind(actions: set[str]) -> str:
     return next((subject for action, subject in _SUBJECTS.items() if action in actions), "Success")
-
-
-def _addresses(report: Report) -> Iterator[str]:
-    yield report.to
-    for recipient in report.recipients:
-        yield recipient.address
-        yield original_recipient(recipient.original)
 
 
 def _failed(report: Report) -> str:
@@ -138,21 +126,30 @@ def _text_part(report: Report, subject: str) -> _Part:
     return _Part("text/plain; charset=utf-8", "Explanation", "quoted-printable", content)
 
 
-def _status_part(report: Report, international: bool) -> _Part:
-    content = write_status(report, utf8=international)
-    if international:
-        return _Part("message/global-delivery-status", "Delivery report", "8bit", content)
+def _status_part(report: Report) -> _Part:
+    content = write_status(report)
+    if report.international:
+        encoding = "7bit" if content.isascii() else "8bit"
+        return _Part("message/global-delivery-status", "Delivery report", encoding, content)
     return _Part("message/delivery-status", "Delivery report", "7bit", content)
 
 
-def _original_part(report: Report, international: bool) -> _Part:
-    if report.original is None or not _can_travel(report.original):
-        return _header_part(report.original_header, international)
-    header, _ = split_message(report.original)
-    # Only message/global may have a header that is not ASCII (RFC 6532 3.7).
-    media_type = "message/global" if not header.isascii() and _is_utf8(header) else "message/rfc822"
-    encoding = "7bit" if report.original.isascii() else "8bit"
-    return _Part(media_type, "Original message", encoding, report.original)
+def _original_part(report: Report) -> _Part:
+    """Return the third part: the original message, or its header.
+
+    Spec: RFC 3461 6.2, RFC 6533 5
+    """
+    original = report.original
+    if original is None:
+        return _header_part(report.original_header, report.international)
+    header, _ = split_message(original)
+    description = "Original message"
+    # Only message/global may have a header that is not ASCII, and may be encoded (RFC 6532 3.7).
+    if header.isascii() or not _is_utf8(header):
+        return _Part("message/rfc822", description, "7bit" if original.isascii() else "8bit", original)
+    if report.international:
+        return _Part("message/global", description, "8bit", original)
+    return _Part("message/global", description, "base64", _base64(original))
 
 
 def _header_part(header: bytes, international: bool) -> _Part:
@@ -167,6 +164,11 @@ def _header_part(header: bytes, international: bool) -> _Part:
             return _Part(media_type, description, "8bit", header)
     # RFC 6522 4 and RFC 6533 5 let both types be encoded where their octets could not travel as they are.
     return _Part(media_type, description, "quoted-printable", _quoted_printable(header))
+
+
+def _base64(octets: bytes) -> bytes:
+    """Encode *octets* in lines of 76 characters. Spec: RFC 2045 6.8"""
+    return b"\r\n".join([b2a_base64(octets[at : at + 57], newline=False) for at in range(0, len(octets), 57)])
 
 
 def _quoted_printable(octets: bytes) -> bytes:

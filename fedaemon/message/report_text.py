@@ -24,16 +24,35 @@ _SECTIONS: Final = {
     "failed": "Your message could not be delivered to:",
     "delayed": "Your message has not been delivered yet to:",
     "delivered": "Your message was delivered to:",
-    "relayed": "Your message was handed on to a server that does not report on delivery, for:",
+    "relayed": "Your message was handed on to the next mail server, for:",
     "expanded": "Your message reached a list or alias and was passed on to its members, for:",
 }
 _NEXT: Final = {
-    "failed": "What happens next: nothing more is tried for this recipient. If the address is wrong, send the"
-    " message again to the right one; if not, the reason above says whom to ask.",
-    "delivered": "What happens next: nothing; this is the confirmation that was asked for.",
-    "relayed": "What happens next: the other server delivers it; you will hear no more unless that fails.",
-    "expanded": "What happens next: the members get it; you will hear no more unless that fails.",
+    "delivered": "nothing; this is the confirmation that was asked for.",
+    "relayed": "the other server delivers it; you will hear no more unless that fails.",
+    "expanded": "the members get it; you will hear no more unless that fails.",
 }
+_FAILED: Final = "nothing more is tried for this recipient."
+_ADVICE: Final = {
+    "recipient": "Check the address for mistakes; if it is right, ask the recipient in another way.",
+    "capacity": "The recipient has to make room first; then send the message again.",
+    "message": "Send it again in a form that the other server takes: the reason above says what it minds.",
+    "spam": "The other server takes it for unwanted mail. If it is not, ask your mail administrator for help.",
+    "virus": "The other server found something dangerous in it. Check your attachments and your computer.",
+    "network": "The fault lies between the servers or at the other one. Ask the recipient in another way, or"
+    " send the message again later.",
+    "config": "The other side is not set up as it should be. Ask the recipient in another way.",
+    "rate": "The other server takes no more mail for now. Send the message again later.",
+}
+"""By category of failure: what the sender can do."""
+_SENDERS_SIDE: Final = frozenset(
+    {"auth", "block", "blocklist", "dmarc", "envelope", "policy", "protocol", "sender"}
+)
+_ASK: Final = "This is for your mail administrator to solve: show this report."
+_OTHERWISE: Final = (
+    "If the address is wrong, send the message again to the right one; if not, the reason above says whom to"
+    " ask."
+)
 _CONTROL = re.compile(r"[\x00-\x20\x7f]+").sub
 
 
@@ -56,9 +75,8 @@ def write_text(report: Report, subject: str) -> str:
     if subject:
         lines += _wrapped(f"Subject: {_clean(subject)}", "  ")
     lines += [f"  Accepted: {format_date(report.arrival_s)}", f"  Queue ID: {report.queue_id}", ""]
-    lines += _wrapped(
-        "The next part repeats this for mail programs; after it comes the original message.", ""
-    )
+    enclosed = "the original message" if report.original is not None else "its header"
+    lines += _wrapped(f"The next part repeats this for mail programs; after it comes {enclosed}.", "")
     return "\r\n".join([*lines, ""])
 
 
@@ -72,19 +90,19 @@ def _about(recipient: ReportedRecipient) -> list[str]:
     if recipient.reply:
         host = f"The server {recipient.remote_host}" if recipient.remote_host else "The other server"
         lines += _wrapped(f"{host} said: {_clean(recipient.reply)}", "    ")
-    if recipient.action == "delayed":
-        lines += _wrapped(_next_of_delayed(recipient.will_retry_until_s), "    ")
-    else:
-        lines += _wrapped(_NEXT[recipient.action], "    ")
-    return lines
+    return [*lines, *_wrapped(f"What happens next: {_next(recipient)}", "    ")]
 
 
-def _next_of_delayed(until_s: float | None) -> str:
+def _next(recipient: ReportedRecipient) -> str:
+    """Say what the server does next, and what its user can do."""
+    if recipient.action == "failed":
+        ask = _ASK if recipient.category in _SENDERS_SIDE else _OTHERWISE
+        return f"{_FAILED} {_ADVICE.get(recipient.category, ask)}"
+    if recipient.action != "delayed":
+        return _NEXT[recipient.action]
+    until_s = recipient.will_retry_until_s
     until = "" if until_s is None else f" until {format_date(until_s)}"
-    return (
-        f"What happens next: delivery is tried again{until}. You need not send the message again;"
-        " you will hear if it fails."
-    )
+    return f"delivery is tried again{until}. You need not send the message again; you will hear if it fails."
 
 
 def _clean(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -300,12 +301,73 @@ def test_international_addresses() -> None:
     assert body == original
 
 
-def test_an_ascii_sender_gets_an_ascii_header() -> None:
-    """Only the parts speak of the international recipient, so the report needs no SMTPUTF8."""
-    report = replace(REPORT, recipients=(replace(FAILED, address="иван@example.net"), FAILED))
+@pytest.mark.parametrize("smtputf8", [True, False])
+def test_an_ascii_sender_gets_an_ascii_header(smtputf8: bool) -> None:
+    """The report needs no SMTPUTF8; part 2 is international for those who are known to read that."""
+    foreign = replace(FAILED, address="иван@example.net", original="utf-8;\\x{438}@example.net")
+    report = replace(REPORT, recipients=(foreign, FAILED), smtputf8=smtputf8)
     message, (_, status, _) = parsed(report)
     assert message["X-Failed-Recipients"] == "bob@example.net"
-    assert status.get_content_type() == "message/global-delivery-status"
+    fields = status_blocks(report)[1]
+    if smtputf8:
+        assert status.get_content_type() == "message/global-delivery-status"
+        assert fields["Final-Recipient"] == "utf-8;иван@example.net"
+        assert fields["Original-Recipient"] == "utf-8;и@example.net"
+    else:
+        assert status.get_content_type() == "message/delivery-status"
+        assert write_report(report).isascii()
+        assert fields["Final-Recipient"] == r"utf-8;\x{438}\x{432}\x{430}\x{43D}@example.net"
+        assert fields["Original-Recipient"] == r"utf-8;\x{438}@example.net"
+
+
+def test_an_encoded_address_can_be_read_back() -> None:
+    """RFC 6533 3: what would look like an encoding in the encoded form is encoded itself."""
+    report = replace(REPORT, recipients=(replace(FAILED, address=r"и\x{41}+=@example.net"),))
+    value = status_blocks(report)[1]["Final-Recipient"]
+    assert value == r"utf-8;\x{438}\x{5C}x{41}\x{2B}\x{3D}@example.net"
+
+
+def test_an_international_original_for_a_sender_of_ascii_mail() -> None:
+    """message/global may be encoded, message/rfc822 may not (RFC 6532 3.7): base64 brings it through."""
+    original = "Subject: Привет\r\n\r\nтело\r\n".encode() * 9
+    report = replace(REPORT, original=original)
+    octets = write_report(report)
+    assert octets.isascii()
+    parsed(report)
+    part, body = part_body(octets, 2)
+    assert part.get_all(b"Content-Type")[0].value == b"message/global"
+    assert part.get_all(b"Content-Transfer-Encoding")[0].value == b"base64"
+    assert b64decode(body) == original
+    assert max(map(len, body.split(b"\r\n"))) == 76
+
+
+def test_the_time_of_deliver_by_is_told() -> None:
+    """RFC 2852: a field of the message, only when there is such a time."""
+    assert status_blocks(replace(REPORT, deliver_by_s=NOW))[0]["Deliver-By-Date"] == (
+        "Tue, 01 Jul 2025 12:00:00 +0000"
+    )
+    assert "Deliver-By-Date" not in status_blocks(REPORT)[0]
+
+
+def test_a_failure_without_a_reply() -> None:
+    """Programs get it as a diagnostic of our own type, even if it looks like a reply; people do not see it."""
+    failure = replace(FAILED, reply="", failure="450 hosts tried")
+    report = replace(REPORT, recipients=(failure,))
+    _, (text, _, _) = parsed(report)
+    assert status_blocks(report)[1]["Diagnostic-Code"] == "x-fedaemon; 450 hosts tried"
+    assert "450 hosts" not in text.get_content()
+
+
+def test_the_text_names_what_is_enclosed() -> None:
+    """The whole message, its header, or the header because the message could not travel."""
+    original = ORIGINAL_HEADER + b"\r\n"
+    for enclosed, named in (
+        (original, "comes the original message"),
+        (None, "comes its header"),
+        (original + b"x" * 999, "comes its header"),
+    ):
+        _, (text, _, _) = parsed(replace(REPORT, original=enclosed))
+        assert named in " ".join(text.get_content().split())
 
 
 def test_a_foreign_reply_beyond_ascii_keeps_the_report_seven_bit() -> None:
@@ -335,6 +397,8 @@ recipients = st.builds(
     ),
     remote_host=hostile,
     reply=st.one_of(hostile, hostile.map(lambda text: "550 " + text * 100)),
+    failure=hostile,
+    category=st.sampled_from(["", "capacity", "policy", "other"]),
     explanation=st.one_of(hostile, hostile.map(lambda text: text * 100)),
 )
 
