@@ -3,6 +3,9 @@
 Values only: looking them up and changing them is ``directory.py``, making and checking passwords
 ``passwords.py``.
 
+Records written before a field existed are read with its default.
+
+Standards: RFC 3461 4.1 (what *success_notices* asks for), RFC 4865, RFC 2852, RFC 6710 (``RIGHTS``).
 Invariants: no record holds anything from which a password can be read back; every address is in canonical
 form (``Address.key``), every domain in A-labels and lower case.
 """
@@ -23,6 +26,18 @@ SCOPES = frozenset({"smtp", "imap", "pop3"})
 MAIN = ""
 """The name of an account's main password; app passwords have names of their own."""
 
+RIGHTS = frozenset({"future_release", "deliver_by", "priority"})
+"""What a submitting client may ask for when its account is allowed: to be held until later, to be delivered
+by a time, to go before other mail."""
+
+DEFAULT_RIGHTS = frozenset({"future_release", "deliver_by"})
+"""Going before other mail is at the others' cost: it is granted to an account, never by default."""
+
+MIN_LIFETIME_S, MAX_LIFETIME_S = 60, 30 * 86_400
+"""A minute is one attempt; the longest is what the setting for all domains can have."""
+MAX_RETENTION_S = 3650 * 86_400
+"""As the setting for all domains."""
+
 CACHED_RECORDS = 2048
 """Decoded records kept per kind: a session reads its account several times for each message."""
 
@@ -31,13 +46,16 @@ CACHED_RECORDS = 2048
 class Domain:
     """A domain whose mail this server takes.
 
-    *daily_limit*: messages that its accounts together may send a day; 0 is no limit, None is the settings'
-    default.
+    *daily_limit*: messages that its accounts together may send a day; 0 is no limit. *lifetime_s*: how long
+    delivery of its accounts' mail is tried. *retention_s*: how long the content of their finished messages is
+    kept. None is the settings' default for each.
     """
 
     name: str
     disabled: bool = False
     daily_limit: int | None = None
+    lifetime_s: int | None = None
+    retention_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +80,10 @@ class Account:
 
     *identities* are the further addresses it may send as, "@domain" for all of a domain. *daily_limit* is
     as in ``Domain``. All its passwords share *scram_salt* and *scram_iterations*, because SCRAM names them
-    before it is known which password the client has. *logged_in_with* is not stored: a login sets it to the
-    hash of the password used, so that a session ends its rights with its password (``directory.current``).
+    before it is known which password the client has. *success_notices*: it is told of each delivery, also
+    where it did not ask (RFC 3461). *may* are those of ``RIGHTS`` that it has. *logged_in_with* is not stored:
+    a login sets it to the hash of the password used, so that a session ends its rights with its password
+    (``directory.current``).
     """
 
     address: str
@@ -73,6 +93,8 @@ class Account:
     scram_salt: bytes = b""
     scram_iterations: int = 0
     passwords: tuple[Password, ...] = ()
+    success_notices: bool = False
+    may: frozenset[str] = DEFAULT_RIGHTS
     logged_in_with: str = field(default="", repr=False, compare=False)
 
     @property
@@ -97,7 +119,13 @@ class Alias:
 def encode_domain(domain: Domain) -> bytes:
     """Return the record of *domain*."""
     return records.encode(
-        {"name": domain.name, "disabled": domain.disabled, "daily_limit": domain.daily_limit}
+        {
+            "name": domain.name,
+            "disabled": domain.disabled,
+            "daily_limit": domain.daily_limit,
+            "lifetime_s": domain.lifetime_s,
+            "retention_s": domain.retention_s,
+        }
     )
 
 
@@ -105,7 +133,13 @@ def encode_domain(domain: Domain) -> bytes:
 def decode_domain(value: bytes) -> Domain:
     """Return the domain of a record; raises ``StoreError`` for one of an unknown version."""
     record = records.decode(value)
-    return Domain(record["name"], record["disabled"], record["daily_limit"])
+    return Domain(
+        record["name"],
+        record["disabled"],
+        record["daily_limit"],
+        record.get("lifetime_s"),
+        record.get("retention_s"),
+    )
 
 
 def encode_account(account: Account) -> bytes:
@@ -118,6 +152,8 @@ def encode_account(account: Account) -> bytes:
             "identities": list(account.identities),
             "scram_salt": _text(account.scram_salt),
             "scram_iterations": account.scram_iterations,
+            "success_notices": account.success_notices,
+            "may": sorted(account.may),
             "passwords": [
                 {
                     "name": password.name,
@@ -145,6 +181,8 @@ def decode_account(value: bytes) -> Account:
         scram_salt=base64.b64decode(record["scram_salt"]),
         scram_iterations=record["scram_iterations"],
         passwords=tuple(_password(entry) for entry in record["passwords"]),
+        success_notices=record.get("success_notices", False),
+        may=frozenset(record["may"]) if "may" in record else DEFAULT_RIGHTS,
     )
 
 

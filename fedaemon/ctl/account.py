@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from fedaemon.accounts import directory, passwords
-from fedaemon.accounts.records import MAIN, Account
-from fedaemon.ctl.command import DONE, Context
-from fedaemon.ctl.domain import add_limit, show_limit
+from fedaemon.accounts.records import MAIN, RIGHTS, Account
+from fedaemon.ctl.command import DONE, USAGE, Context
+from fedaemon.ctl.domain import add_limit, given, show_limit
 from fedaemon.ctl.password import add_stdin, need, now_ms, read_password, remark
 from fedaemon.ctl.password import as_json as password_as_json
 from fedaemon.message.address import parse_address, parse_domain
@@ -37,7 +37,7 @@ def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentP
     add("remove", run_remove, "remove an account and its passwords")
     add("disable", run_disable, "refuse an account's mail and logins")
     add("enable", run_enable, "undo disable")
-    add_limit(add("set", run_set, "change an account's limit"), required=True)
+    _add_settings(add("set", run_set, "change an account's limit, rights and notices"))
     text = "further addresses that an account may send as"
     identities = commands.add_parser("identity", help=text, description=text).add_subparsers(
         title="commands", metavar="COMMAND", required=True
@@ -52,6 +52,22 @@ def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentP
         )
 
 
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``run_set``."""
+    add_limit(parser)
+    parser.add_argument(
+        "--success-notices",
+        choices=("on", "off"),
+        help="a report of each delivery, also where a message does not ask for it",
+    )
+    for option, text in (
+        ("--allow", "let its mail ask to be held until later (future_release), to be delivered by a time "
+         "(deliver_by), or to go before other mail (priority); may be repeated"),
+        ("--disallow", "undo --allow; may be repeated"),
+    ):  # fmt: skip
+        parser.add_argument(option, action="append", default=[], choices=sorted(RIGHTS), help=text)
+
+
 def as_json(account: Account) -> dict[str, Any]:
     """Return an account as it is shown with --json."""
     return {
@@ -59,6 +75,8 @@ def as_json(account: Account) -> dict[str, Any]:
         "disabled": account.disabled,
         "daily_limit": account.daily_limit,
         "identities": list(account.identities),
+        "success_notices": account.success_notices,
+        "may": sorted(account.may),
         "passwords": [password_as_json(password) for password in account.passwords],
     }
 
@@ -66,17 +84,17 @@ def as_json(account: Account) -> dict[str, Any]:
 def run_add(context: Context, arguments: argparse.Namespace) -> int:
     """Add an account with a main password."""
     account = replace(
-        passwords.new_account(parse_address(arguments.address).key), daily_limit=arguments.daily_limit
+        passwords.new_account(parse_address(arguments.address).key), **given(arguments, "daily_limit")
     )
-    given = read_password(arguments)
+    chosen = read_password(arguments)
     # Asked before the slow hash as well, for a quick answer; add_account asks again when it counts.
     context.view(lambda snapshot: directory.need_domain(snapshot, account.domain))
-    secret = given or passwords.generate_password()
+    secret = chosen or passwords.generate_password()
     password = passwords.new_password(account, MAIN, secret, now_ms=now_ms())
     complete = replace(account, passwords=(password,))
     context.transact(lambda transaction: directory.add_account(transaction, complete))
     context.say(f"{account.address} is added.")
-    if given is None:
+    if chosen is None:
         context.say(f"Its password is: {secret}")
         context.say(
             "It is shown only now; for a program or device make another: "
@@ -85,7 +103,7 @@ def run_add(context: Context, arguments: argparse.Namespace) -> int:
         context.show({"address": account.address, "password": secret})
     else:
         context.show({"address": account.address})
-        remark(context, given)
+        remark(context, chosen)
     return DONE
 
 
@@ -122,6 +140,8 @@ def run_show(context: Context, arguments: argparse.Namespace) -> int:
         f"passwords:   {', '.join(password.name or 'main' for password in account.passwords) or 'none'}"
     )
     context.say(f"aliases:     {', '.join(aliases) or 'none'}")
+    context.say(f"may ask for: {_show_rights(account)}")
+    context.say(f"notices:     {_show_notices(account)}")
     context.show({**as_json(account), "aliases": aliases})
     return DONE
 
@@ -154,10 +174,41 @@ def run_enable(context: Context, arguments: argparse.Namespace) -> int:
 
 
 def run_set(context: Context, arguments: argparse.Namespace) -> int:
-    """Change an account's limit."""
-    account = _change(context, arguments.address, daily_limit=arguments.daily_limit)
-    context.say(f"{account.address}: daily limit {show_limit(account.daily_limit)}")
+    """Change an account's limit, rights and notices."""
+    values = given(arguments, "daily_limit")
+    allowed, disallowed = frozenset(arguments.allow), frozenset(arguments.disallow)
+    both = allowed & disallowed
+    if both:
+        context.refuse(f"{', '.join(sorted(both))} cannot be allowed and disallowed at once")
+        return USAGE
+    if arguments.success_notices is not None:
+        values["success_notices"] = arguments.success_notices == "on"
+    if not values and not allowed and not disallowed:
+        context.refuse("nothing to change; give --daily-limit, --success-notices, --allow or --disallow")
+        return USAGE
+    address = parse_address(arguments.address).key
+
+    def change(transaction: Transaction) -> Account:
+        known = directory.need_account(transaction, address)
+        account = replace(known, **values, may=(known.may | allowed) - disallowed)
+        directory.put_account(transaction, account)
+        return account
+
+    account = context.transact(change)
+    context.show(as_json(account))
+    context.say(
+        f"{account.address}: daily limit {show_limit(account.daily_limit)}, "
+        f"may ask for {_show_rights(account)}, notices {_show_notices(account)}"
+    )
     return DONE
+
+
+def _show_rights(account: Account) -> str:
+    return ", ".join(sorted(account.may)) or "nothing"
+
+
+def _show_notices(account: Account) -> str:
+    return "of each delivery" if account.success_notices else "of failures, and of what a message asks for"
 
 
 def run_identity_add(context: Context, arguments: argparse.Namespace) -> int:

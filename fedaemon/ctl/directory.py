@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fedaemon.accounts import declared
+from fedaemon.accounts import declared, declared_text
 from fedaemon.accounts.directory import stored_account
 from fedaemon.ctl.command import DONE, USAGE, Context
 from fedaemon.errors import BadSyntax, Refused
@@ -42,7 +42,7 @@ def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentP
 
 def run_export(context: Context, arguments: argparse.Namespace) -> int:
     """Write the directory."""
-    text = context.view(declared.write)
+    text = context.view(declared_text.write)
     if arguments.file == "-":
         context.out.write(text)
         return DONE
@@ -63,7 +63,7 @@ def run_export(context: Context, arguments: argparse.Namespace) -> int:
 def run_apply(context: Context, arguments: argparse.Namespace) -> int:
     """Make the directory equal to a file."""
     try:
-        wanted = declared.read(_read(arguments.file))
+        wanted = declared_text.read(_read(arguments.file))
     except BadSyntax as error:
         context.refuse(f"{arguments.file}: {error.text}")
         return USAGE

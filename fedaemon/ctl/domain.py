@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from fedaemon.accounts import directory
-from fedaemon.accounts.records import Domain
-from fedaemon.ctl.command import DONE, Context
+from fedaemon.accounts.records import MAX_LIFETIME_S, MAX_RETENTION_S, MIN_LIFETIME_S, Domain
+from fedaemon.accounts.spans import parse_span, show_span
+from fedaemon.ctl.command import DONE, USAGE, Context
+from fedaemon.errors import BadSyntax
 from fedaemon.message.address import parse_domain
 from fedaemon.store.interface import Transaction
+
+SETTINGS = ("daily_limit", "lifetime_s", "retention_s")
+"""What of a domain can be set."""
 
 
 def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentParser) -> None:
@@ -27,24 +33,63 @@ def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentP
             parser.add_argument("domain", metavar="DOMAIN", help="such as example.org")
         return parser
 
-    add_limit(add("add", run_add, "take the mail of a domain"))
+    _add_settings(add("add", run_add, "take the mail of a domain"))
     add("list", run_list, "list the domains")
     add("show", run_show, "show a domain")
     add("remove", run_remove, "remove a domain that has no accounts and aliases")
     add("disable", run_disable, "refuse all mail of a domain and all logins of its accounts")
     add("enable", run_enable, "undo disable")
-    add_limit(add("set", run_set, "change a domain's limit"), required=True)
+    _add_settings(add("set", run_set, "change a domain's limit and times"))
 
 
-def add_limit(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the options that ``_given`` collects."""
+    add_limit(parser)
+    parser.add_argument(
+        "--lifetime",
+        type=_span(MIN_LIFETIME_S, MAX_LIFETIME_S),
+        default=argparse.SUPPRESS,
+        dest="lifetime_s",
+        metavar="TIME",
+        help='how long delivery of its accounts\' mail is tried, such as 3d; "default": as in the settings',
+    )
+    parser.add_argument(
+        "--retention",
+        type=_span(0, MAX_RETENTION_S),
+        default=argparse.SUPPRESS,
+        dest="retention_s",
+        metavar="TIME",
+        help="how long the content of its accounts' messages is kept after their delivery has ended, such "
+        'as 30d; 0: not at all; "default": as in the settings',
+    )
+
+
+def _span(low_s: int, high_s: int) -> Callable[[str], int | None]:
+    """Return what reads a time of the command line, "default" as None."""
+
+    def read(text: str) -> int | None:
+        try:
+            return None if text == "default" else parse_span(text, low_s=low_s, high_s=high_s)
+        except BadSyntax as error:
+            raise argparse.ArgumentTypeError(error.text) from error
+
+    return read
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
     """Add the option --daily-limit, whose value is an int, None for the settings' default, or absent."""
     parser.add_argument(
         "--daily-limit",
         type=parse_limit,
-        required=required,
+        default=argparse.SUPPRESS,
         metavar="N",
         help='messages that may be sent a day; 0: no limit; "default": as in the settings',
     )
+
+
+def given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the options among *names* that stand on the command line."""
+    return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
 
 
 def parse_limit(text: str) -> int | None:
@@ -63,14 +108,25 @@ def show_limit(limit: int | None) -> str:
     return "default" if limit is None else "none" if limit == 0 else str(limit)
 
 
+def show_time(span_s: int | None) -> str:
+    """Return a time in words."""
+    return "default" if span_s is None else show_span(span_s)
+
+
 def as_json(domain: Domain) -> dict[str, Any]:
-    """Return a domain as it is shown with --json."""
-    return {"domain": domain.name, "disabled": domain.disabled, "daily_limit": domain.daily_limit}
+    """Return a domain as it is shown with --json; null stands for the settings' default."""
+    return {
+        "domain": domain.name,
+        "disabled": domain.disabled,
+        "daily_limit": domain.daily_limit,
+        "lifetime_s": domain.lifetime_s,
+        "retention_s": domain.retention_s,
+    }
 
 
 def run_add(context: Context, arguments: argparse.Namespace) -> int:
     """Add a domain."""
-    domain = Domain(parse_domain(arguments.domain), daily_limit=arguments.daily_limit)
+    domain = Domain(parse_domain(arguments.domain), **given(arguments, *SETTINGS))
     context.transact(lambda transaction: directory.add_domain(transaction, domain))
     context.say(
         f"{domain.name} is a domain of this server now; next: fedaemonctl account add NAME@{domain.name}"
@@ -83,9 +139,15 @@ def run_list(context: Context, arguments: argparse.Namespace) -> int:
     """List the domains."""
     found = context.view(lambda snapshot: list(directory.domains(snapshot)))
     context.table(
-        ("DOMAIN", "STATE", "DAILY LIMIT"),
+        ("DOMAIN", "STATE", "DAILY LIMIT", "LIFETIME", "RETENTION"),
         [
-            (domain.name, "disabled" if domain.disabled else "active", show_limit(domain.daily_limit))
+            (
+                domain.name,
+                "disabled" if domain.disabled else "active",
+                show_limit(domain.daily_limit),
+                show_time(domain.lifetime_s),
+                show_time(domain.retention_s),
+            )
             for domain in found
         ],
     )
@@ -104,6 +166,8 @@ def run_show(context: Context, arguments: argparse.Namespace) -> int:
     context.say(f"domain:      {domain.name}")
     context.say(f"state:       {'disabled' if domain.disabled else 'active'}")
     context.say(f"daily limit: {show_limit(domain.daily_limit)}")
+    context.say(f"lifetime:    {show_time(domain.lifetime_s)}")
+    context.say(f"retention:   {show_time(domain.retention_s)}")
     context.say(f"accounts:    {len(accounts)}")
     context.say(f"aliases:     {len(aliases)}")
     context.show({**as_json(domain), "accounts": accounts, "aliases": aliases})
@@ -134,9 +198,16 @@ def run_enable(context: Context, arguments: argparse.Namespace) -> int:
 
 
 def run_set(context: Context, arguments: argparse.Namespace) -> int:
-    """Change a domain's limit."""
-    domain = _change(context, arguments.domain, daily_limit=arguments.daily_limit)
-    context.say(f"{domain.name}: daily limit {show_limit(domain.daily_limit)}")
+    """Change a domain's limit and times."""
+    values = given(arguments, *SETTINGS)
+    if not values:
+        context.refuse("nothing to change; give --daily-limit, --lifetime or --retention")
+        return USAGE
+    domain = _change(context, arguments.domain, **values)
+    context.say(
+        f"{domain.name}: daily limit {show_limit(domain.daily_limit)}, "
+        f"lifetime {show_time(domain.lifetime_s)}, retention {show_time(domain.retention_s)}"
+    )
     return DONE
 
 

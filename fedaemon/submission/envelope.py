@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from fedaemon.accounts.records import Account
 from fedaemon.message.address import Address
+from fedaemon.submission.wishes import NO_TERMS, Terms
 
 
 @dataclass(slots=True)
@@ -46,7 +47,8 @@ class Envelope:
     """One mail transaction's envelope; *sender* is None for the empty reverse-path.
 
     *body* is "7BIT", "8BITMIME" or "BINARYMIME"; *ret* and *envid* are DSN parameters as given, "" when
-    absent.
+    absent. *smtputf8* is what the client said; whether the message needs it is found out later. *terms*: when
+    it is to go.
     """
 
     sender: Address | None
@@ -55,6 +57,7 @@ class Envelope:
     require_tls: bool = False
     ret: str = ""
     envid: str = ""
+    terms: Terms = NO_TERMS
     recipients: dict[str, EnvelopeRecipient] = field(default_factory=dict)
 
     def add(self, recipient: EnvelopeRecipient) -> None:

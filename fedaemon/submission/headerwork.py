@@ -4,7 +4,7 @@ Submission: Bcc and Return-Path removed, Date and Message-ID added or repaired, 
 else keeps its order, folding and bytes, so that signatures made by the application stay valid.
 
 Standards: RFC 6409 8 (what a submission server may add), RFC 5321 4.4 (Received, Return-Path) and 6.3
-(loops), RFC 5322 3.6 (fields), RFC 3848 (protocol keyword).
+(loops), RFC 5322 3.6 (fields), RFC 3848 (protocol keyword), RFC 8689 3 (TLS-Required).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from fedaemon.submission.envelope import Envelope, Peer
 
 _RECEIVED = re.compile(rb"(?mi)^received[ \t]*:")
 _RETURN_PATH = re.compile(rb"(?mi)^return-path[ \t]*:")
+_TLS_REQUIRED = re.compile(rb"(?mi)^tls-required[ \t]*:([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)")
 HIDDEN_CLIENT = "client"
 """What Received calls a submitting client: its own name and address are nobody's business (RFC 5321 7.6)."""
 
@@ -78,6 +79,24 @@ def check_loop(received: int, limit: int) -> None:
             code=554,
             status="5.4.6",
         )
+
+
+def tls_is_optional(fields: list[bytes]) -> bool:
+    """Return whether the values of the TLS-Required fields say that delivery matters more than TLS.
+
+    "No" is the only value that there is, and there must be only one field: several say nothing.
+
+    Spec: RFC 8689 3
+    """
+    return len(fields) == 1 and fields[0].strip(b" \t\r\n").lower() == b"no"
+
+
+def find_tls_required(header: bytes) -> list[bytes]:
+    """Return the values of the TLS-Required fields of a header that may be malformed."""
+    # Nearly no message has the field: what costs least is looked at first.
+    if b"tls-required" not in header.lower():
+        return []
+    return _TLS_REQUIRED.findall(header)
 
 
 def complete(header: Header, trace: Trace, peer: Peer, envelope: Envelope, domain: str) -> SubmittedHeader:

@@ -4,7 +4,8 @@ Each rule looks at a consistent view of the store and raises ``Refused`` or ``Ba
 says what to do; nothing here waits or writes, except ``spend``, which runs in the transaction that accepts
 the message.
 
-Standards: RFC 6409 (submission), RFC 5321 3.6.2 and 7.9 (relaying), RFC 7505 (null MX), RFC 3463.
+Standards: RFC 6409 (submission), RFC 5321 3.6.2 and 7.9 (relaying), RFC 7505 (null MX), RFC 3463, RFC 8689 3
+(TLS-Required).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fedaemon.accounts import limits
-from fedaemon.accounts.directory import check_recipient, current, is_hosted, resolve
+from fedaemon.accounts.directory import check_recipient, current, get_domain, is_hosted, resolve
+from fedaemon.accounts.records import DEFAULT_RIGHTS
+from fedaemon.delivery import suppression
 from fedaemon.errors import Refused
 from fedaemon.message.address import Address
 from fedaemon.message.header import Header
@@ -28,15 +31,22 @@ MAX_FIELDS = 2000
 
 @dataclass(frozen=True, slots=True)
 class AcceptedHeader:
-    """The header as it is stored, and the digest that recognises a second copy (None: never one)."""
+    """The header as it is stored, and the digest that recognises a second copy (None: never one).
+
+    *tls_optional*: it says ``TLS-Required: No``.
+    """
 
     octets: bytes
     digest: bytes | None = None
+    tls_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The settings that both policies follow."""
+    """The settings that both policies follow.
+
+    *max_hold_s*: how long a message is held for a later release, at most; 0: none is.
+    """
 
     hostname: str
     max_received: int = 100
@@ -44,6 +54,7 @@ class Rules:
     daily_messages_per_account: int = 0
     daily_messages_per_domain: int = 0
     show_client: bool = False
+    max_hold_s: int = 30 * 86_400
     postmaster: Address | None = None
 
     def reached(self, snapshot: Snapshot, recipient: Address) -> Address:
@@ -66,7 +77,10 @@ class Policy(Protocol):
     def check_sender(self, snapshot: Snapshot, peer: Peer, sender: Address | None, now_ms: int) -> None:
         """Raise unless *peer* may send with this reverse-path."""
 
-    def check_recipient(self, snapshot: Snapshot, peer: Peer, recipient: Address) -> bool:
+    def rights(self, peer: Peer) -> frozenset[str] | None:
+        """Return what *peer* may ask for (``accounts.records.RIGHTS``); None: nobody may ask here."""
+
+    def check_recipient(self, snapshot: Snapshot, peer: Peer, recipient: Address, now_ms: int) -> bool:
         """Raise unless *peer* may send to *recipient*; True when it is in a domain of other servers."""
 
     def take_header(
@@ -76,6 +90,9 @@ class Policy(Protocol):
 
     def spend(self, transaction: Transaction, peer: Peer, envelope: Envelope, now_ms: int) -> None:
         """Count the message against its sender's limits; raise when there is nothing left."""
+
+    def lifetime_ms(self, snapshot: Snapshot, peer: Peer) -> int | None:
+        """Return how long delivery of *peer*'s message is tried; None: as long as the settings say."""
 
 
 class SubmissionPolicy:
@@ -100,9 +117,17 @@ class SubmissionPolicy:
         if sender is not None:
             identity.check_identity(snapshot, peer, sender, "envelope sender")
 
-    def check_recipient(self, snapshot: Snapshot, peer: Peer, recipient: Address) -> bool:
-        """See ``Policy``: any address that can exist."""
+    def rights(self, peer: Peer) -> frozenset[str] | None:
+        """See ``Policy``: the account's, and for trusted networks what accounts have by default."""
+        return DEFAULT_RIGHTS if peer.account is None else peer.account.may
+
+    def check_recipient(self, snapshot: Snapshot, peer: Peer, recipient: Address, now_ms: int) -> bool:
+        """See ``Policy``: any address that can exist, unless the account's mail bounced there."""
         if not is_hosted(snapshot, recipient.domain):
+            if peer.account is not None:
+                found = suppression.find(snapshot, peer.account.address, recipient.key, now_ms)
+                if found is not None:
+                    raise _suppressed(recipient, found)
             return True
         check_recipient(snapshot, recipient)
         return False
@@ -115,13 +140,14 @@ class SubmissionPolicy:
         headerwork.check_loop(len(parsed.get_all(b"received")), self.rules.max_received)
         identity.check_header_identities(snapshot, peer, parsed)
         author = identity.single_address(parsed.get_all(b"from")[0].value, "From")
+        tls_required = [field.value for field in parsed.get_all(b"tls-required")]
         trace = headerwork.Trace(self.rules.hostname, queue_id, now_s, self.rules.show_client)
         done = headerwork.complete(parsed, trace, peer, envelope, author.domain)
         digest = None
         if done.message_id and peer.account is not None:
             sender = envelope.sender.key if envelope.sender is not None else ""
             digest = fingerprint(peer.login, done.message_id, done.date, sender, envelope.recipients)
-        return AcceptedHeader(done.octets, digest)
+        return AcceptedHeader(done.octets, digest, headerwork.tls_is_optional(tls_required))
 
     def spend(self, transaction: Transaction, peer: Peer, envelope: Envelope, now_ms: int) -> None:
         """See ``Policy``."""
@@ -133,6 +159,11 @@ class SubmissionPolicy:
                 per_account=self.rules.daily_messages_per_account,
                 per_domain=self.rules.daily_messages_per_domain,
             )
+
+    def lifetime_ms(self, snapshot: Snapshot, peer: Peer) -> int | None:
+        """See ``Policy``: that of the account's domain."""
+        domain = get_domain(snapshot, peer.account.domain) if peer.account is not None else None
+        return None if domain is None or domain.lifetime_s is None else domain.lifetime_s * 1000
 
 
 class MxPolicy:
@@ -146,7 +177,11 @@ class MxPolicy:
     def check_sender(self, snapshot: Snapshot, peer: Peer, sender: Address | None, now_ms: int) -> None:
         """See ``Policy``: anybody may write to us."""
 
-    def check_recipient(self, snapshot: Snapshot, peer: Peer, recipient: Address) -> bool:
+    def rights(self, peer: Peer) -> frozenset[str] | None:
+        """See ``Policy``: RFC 4865 3 wants FUTURERELEASE on submission only, and no host is agreed with."""
+        return None
+
+    def check_recipient(self, snapshot: Snapshot, peer: Peer, recipient: Address, now_ms: int) -> bool:
         """See ``Policy``: hosted addresses and aliases."""
         if not is_hosted(snapshot, recipient.domain):
             raise Refused(
@@ -160,7 +195,30 @@ class MxPolicy:
     ) -> AcceptedHeader:
         """See ``Policy``: our Received field, and nothing judged yet."""
         trace = headerwork.Trace(self.rules.hostname, queue_id, now_s, show_client=True)
-        return AcceptedHeader(headerwork.stamp(header, trace, peer, envelope, self.rules.max_received))
+        stamped = headerwork.stamp(header, trace, peer, envelope, self.rules.max_received)
+        optional = headerwork.tls_is_optional(headerwork.find_tls_required(header))
+        return AcceptedHeader(stamped, None, optional)
 
     def spend(self, transaction: Transaction, peer: Peer, envelope: Envelope, now_ms: int) -> None:
         """See ``Policy``: mail from outside has no daily number."""
+
+    def lifetime_ms(self, snapshot: Snapshot, peer: Peer) -> int | None:
+        """See ``Policy``: nobody set one."""
+        return None
+
+
+def _suppressed(recipient: Address, found: suppression.Suppression) -> Refused:
+    """Return the refusal of a suppressed address: why, until when, and who can change it."""
+    since, account = suppression.when(found.since_ms), found.account
+    said = f" ({found.reply})" if found.reply else ""
+    why = {
+        suppression.BOUNCED: f"mail of {account} bounced there on {since}{said}",
+        suppression.COMPLAINED: f"who reads it complained about mail of {account} on {since}{said}",
+    }.get(found.category, f"the administrator suppressed it for {account} on {since}{said}")
+    until = f"until {suppression.when(found.until_ms)} " if found.until_ms else ""
+    status = "5.1.1" if found.category == suppression.BOUNCED else "5.7.1"
+    return Refused(
+        f"<{recipient}> is suppressed {until}because {why}. If it takes mail again, ask the administrator for: "
+        f"fedaemonctl suppression remove {account} {recipient}",
+        status=status,
+    )

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedaemon.accounts import declared, directory
-from fedaemon.accounts.records import Alias, Domain
+from fedaemon.accounts import declared, declared_text, directory
+from fedaemon.accounts.records import RIGHTS, Alias, Domain
 from fedaemon.errors import BadSyntax, Refused
 from fedaemon.store.interface import Transaction
 from tests.accounts.world import ALICE, CHEAP, make_account
@@ -19,13 +19,17 @@ TEXT = """
 [[domain]]
 name = "Example.ORG"
 daily_limit = 1000
+lifetime = "3d"
 
 [[domain]]
 name = "b\u00fccher.example"
 disabled = true
+retention = "0"
 
 [[account]]
 address = "Alice@example.org"
+may = ["priority", "deliver_by"]
+success_notices = true
 identities = ["sales@example.org", "@B\u00dcCHER.example"]
 
 [[account]]
@@ -44,7 +48,7 @@ targets = ["Alice@example.org", "Bob@Else.example"]
 
 
 def apply(engine: MemoryEngine, text: str, prune: bool = False) -> list[str]:
-    wanted = declared.read(text)
+    wanted = declared_text.read(text)
     changes = engine.transact(
         lambda transaction: declared.apply(transaction, wanted, prune=prune, cost=CHEAP)
     )
@@ -64,6 +68,9 @@ def test_applying_to_nothing() -> None:
     ]
     alice = engine.view(lambda snapshot: directory.need_account(snapshot, ALICE))
     assert alice.identities == ("sales@example.org", "@xn--bcher-kva.example")
+    assert alice.may == {"priority", "deliver_by"} and alice.success_notices
+    domains = list(engine.view(lambda snapshot: list(directory.domains(snapshot))))
+    assert [(domain.lifetime_s, domain.retention_s) for domain in domains] == [(3 * 86_400, None), (None, 0)]
     assert alice.passwords == () and len(alice.scram_salt) == 16
     info = engine.view(lambda snapshot: directory.need_alias(snapshot, "info@example.org"))
     assert info.targets == (ALICE, "Bob@else.example")
@@ -74,7 +81,7 @@ def test_applying_again_changes_nothing() -> None:
     engine = MemoryEngine()
     apply(engine, TEXT)
     before = dict(engine.entries)
-    written = engine.view(declared.write)
+    written = engine.view(declared_text.write)
     for text in (TEXT, written):
         assert apply(engine, text) == apply(engine, text, prune=True) == []
     assert engine.entries == before
@@ -106,11 +113,12 @@ def test_prune_removes_the_rest() -> None:
     apply(engine, TEXT)
     only = '[[domain]]\nname = "example.org"\n[[account]]\naddress = "alice@example.org"\n'
     assert apply(engine, only, prune=True) == [
-        "~ domain example.org\n    daily_limit: 1000 -> default",
+        "~ domain example.org\n    daily_limit: 1000 -> default\n    lifetime: 3d -> default",
         "- alias @example.org",
         "- alias info@example.org",
         "- account bob@example.org",
-        "~ account alice@example.org\n    identities: sales@example.org, @xn--bcher-kva.example -> none",
+        "~ account alice@example.org\n    identities: sales@example.org, @xn--bcher-kva.example -> none\n"
+        "    success_notices: yes -> no\n    may: deliver_by, priority -> deliver_by, future_release",
         "- domain xn--bcher-kva.example",
     ]
     assert apply(engine, only, prune=True) == []
@@ -176,13 +184,21 @@ def test_what_does_not_hold_together_is_refused_whole(text: str, said: str) -> N
         ("[[domain]]\n", 'number 1: name = "…" is missing'),
         (
             '[[domain]]\nname = "a.org"\nlimit = 3\n',
-            'unknown key "limit"; known: daily_limit, disabled, name',
+            'unknown key "limit"; known: daily_limit, disabled, lifetime, name, retention',
         ),
         ('[[domain]]\nname = "a.org"\n[[domain]]\nname = "A.org"\n', "number 2: a.org is there twice"),
         ('[[domain]]\nname = "a..org"\n', 'name "a..org": '),
         ('[[domain]]\nname = "a.org"\ndisabled = "yes"\n', "true or false"),
         ('[[domain]]\nname = "a.org"\ndaily_limit = -1\n', "0 for no limit"),
         ('[[domain]]\nname = "a.org"\ndaily_limit = true\n', "0 for no limit"),
+        ('[[domain]]\nname = "a.org"\nlifetime = 3\n', "a time in quotes"),
+        ('[[domain]]\nname = "a.org"\nlifetime = "0"\n', 'lifetime: "0" is not from 1m to 30d'),
+        ('[[domain]]\nname = "a.org"\nretention = "-1d"\n', 'retention: "-1d" is no time'),
+        (
+            '[[account]]\naddress = "a@a.org"\nsuccess_notices = "on"\n',
+            "success_notices must be true or false",
+        ),
+        ('[[account]]\naddress = "a@a.org"\nmay = ["all"]\n', "deliver_by, future_release, priority"),
         ('[[account]]\naddress = "alice"\n', 'address "alice"'),
         ('[[account]]\naddress = "a@a.org"\nidentities = "b@a.org"\n', "must be a list"),
         ('[[alias]]\naddress = "a@a.org"\n', "targets is missing or empty"),
@@ -195,7 +211,7 @@ def test_what_does_not_hold_together_is_refused_whole(text: str, said: str) -> N
 def test_faults_in_the_text(text: str, said: str) -> None:
     """Each is named with its place."""
     with pytest.raises(BadSyntax, match=said):
-        declared.read(text)
+        declared_text.read(text)
 
 
 locals_ = st.sampled_from(["a", "b", "c", "d+e", '"f g"', "\u00fc"])
@@ -213,32 +229,43 @@ limits = st.none() | st.integers(0, 10**6)
         addresses, st.lists(st.builds("{}@else.example".format, locals_), min_size=1, max_size=3, unique=True)
     ),
     limits,
+    st.tuples(st.none() | st.integers(60, 30 * 86_400), st.none() | st.integers(0, 10**8)),
+    st.tuples(st.booleans(), st.frozensets(st.sampled_from(sorted(RIGHTS)))),
 )
 def test_what_is_written_makes_the_same_directory(
     names: set[str],
     accounts: dict[str, tuple[bool, int | None, list[str]]],
     aliases: dict[str, list[str]],
     limit: int | None,
+    times: tuple[int | None, int | None],
+    asks: tuple[bool, frozenset[str]],
 ) -> None:
     """Written from one store and applied to an empty one, any directory comes back."""
     engine = MemoryEngine()
 
     def fill(transaction: Transaction) -> None:
         for name in names:
-            directory.add_domain(transaction, Domain(name, daily_limit=limit))
+            directory.add_domain(transaction, Domain(name, False, limit, *times))
         for address, (disabled, daily, identities) in accounts.items():
             if address.rpartition("@")[2] in names:
                 account = make_account(address, main=None, disabled=disabled)
                 directory.add_account(
-                    transaction, replace(account, daily_limit=daily, identities=tuple(identities))
+                    transaction,
+                    replace(
+                        account,
+                        daily_limit=daily,
+                        identities=tuple(identities),
+                        success_notices=asks[0],
+                        may=asks[1],
+                    ),
                 )
         for address, targets in aliases.items():
             if address.rpartition("@")[2] in names and address not in accounts:
                 directory.put_alias(transaction, Alias(address, tuple(targets)))
 
     engine.transact(fill)
-    written = engine.view(declared.write)
+    written = engine.view(declared_text.write)
     copy = MemoryEngine()
     apply(copy, written)
-    assert copy.view(declared.write) == written
+    assert copy.view(declared_text.write) == written
     assert apply(engine, written, prune=True) == []

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedaemon.accounts.records import (
+    DEFAULT_RIGHTS,
+    RIGHTS,
     SCOPES,
     Account,
     Alias,
@@ -18,6 +20,7 @@ from fedaemon.accounts.records import (
     encode_alias,
     encode_domain,
 )
+from fedaemon.store import records
 from tests.accounts.world import make_account
 
 limits = st.none() | st.integers(0, 10**9)
@@ -43,6 +46,8 @@ passwords = st.builds(
         scram_salt=st.binary(max_size=16),
         scram_iterations=st.integers(0, 10**6),
         passwords=st.lists(passwords, max_size=3).map(tuple),
+        success_notices=st.booleans(),
+        may=st.frozensets(st.sampled_from(sorted(RIGHTS))),
     )
 )
 def test_an_account_comes_back_as_it_was(account: Account) -> None:
@@ -50,7 +55,11 @@ def test_an_account_comes_back_as_it_was(account: Account) -> None:
     assert decode_account(encode_account(account)) == account
 
 
-@given(st.builds(Domain, name=names, disabled=st.booleans(), daily_limit=limits))
+@given(
+    st.builds(
+        Domain, name=names, disabled=st.booleans(), daily_limit=limits, lifetime_s=limits, retention_s=limits
+    )
+)
 def test_a_domain_comes_back_as_it_was(domain: Domain) -> None:
     """decode∘encode is identity for any domain."""
     assert decode_domain(encode_domain(domain)) == domain
@@ -60,6 +69,19 @@ def test_a_domain_comes_back_as_it_was(domain: Domain) -> None:
 def test_an_alias_comes_back_as_it_was(alias: Alias) -> None:
     """decode∘encode is identity for any alias."""
     assert decode_alias(encode_alias(alias)) == alias
+
+
+def test_records_of_the_first_version_are_read() -> None:
+    """What an earlier fedaemon wrote, without the later fields, has their defaults."""
+    assert decode_domain(
+        records.encode({"name": "example.org", "disabled": True, "daily_limit": 7})
+    ) == Domain("example.org", True, 7)
+    first = {"address": "a@example.org", "disabled": False, "daily_limit": None, "identities": []}
+    first |= {"scram_salt": "", "scram_iterations": 4096, "passwords": []}
+    account = decode_account(records.encode(first))
+    assert account == Account("a@example.org", scram_iterations=4096)
+    assert account.may == DEFAULT_RIGHTS and not account.success_notices
+    assert "priority" in RIGHTS - DEFAULT_RIGHTS
 
 
 def test_the_password_used_is_not_stored() -> None:

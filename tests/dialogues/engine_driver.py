@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import time
 from typing import Literal, cast
 
+from fedaemon.accounts.records import DEFAULT_RIGHTS
+from fedaemon.errors import MailError
 from fedaemon.smtp import events
 from fedaemon.smtp.engine import EngineSettings, ServerEngine
-from fedaemon.smtp.reply import Reply
+from fedaemon.smtp.reply import Reply, reply_to
+from fedaemon.submission.wishes import Wishes, offer, settle
 from tests.dialogues.runner import Script, log_in_variables
 
 HOSTNAME = "mail.example.test"
 USER = "alice@example.test"
 PASSWORD = "correct horse"
 MECHANISMS = ("PLAIN", "LOGIN")
+MAX_HOLD_S = 30 * 86_400
 BAD_LOG_IN = Reply(535, "5.7.8", "Wrong address or password")
 
 
@@ -65,8 +70,22 @@ class EngineDriver:
             self.messages.append(self.content)
             self.content = b""
             engine.accept(Reply(250, "2.0.0", "Ok: queued as 01HZX0000000TEST"))
-        elif isinstance(event, events.MailFrom | events.DataStart):
+        elif isinstance(event, events.MailFrom):
+            self._judge_wishes(event.params.wishes)
+        elif isinstance(event, events.DataStart):
             engine.accept()
+
+    def _judge_wishes(self, wishes: Wishes | None) -> None:
+        if wishes is None:
+            self.engine.accept()
+            return
+        try:
+            terms = settle(wishes, DEFAULT_RIGHTS, USER, MAX_HOLD_S, int(time() * 1000))
+        except MailError as error:
+            self.engine.refuse(reply_to(error))
+        else:
+            lowered = Reply(250, "2.3.6", f"{terms.priority} is the priority")
+            self.engine.accept(lowered if terms.priority != wishes.priority else None)
 
     def _judge_recipient(self, event: events.RcptTo) -> None:
         recipient = event.recipient
@@ -85,6 +104,7 @@ class EngineDriver:
         if len(self.login) < len(challenges):
             self.engine.auth_challenge(challenges[len(self.login)])
         elif b"\0".join(self.login).lstrip(b"\0") == f"{USER}\0{PASSWORD}".encode():
+            self.engine.make_offer(offer(DEFAULT_RIGHTS, MAX_HOLD_S, time()))
             self.engine.auth_succeeded()
         else:
             self.engine.refuse(BAD_LOG_IN)

@@ -21,6 +21,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -117,9 +118,15 @@ def _parse_step(name: str, number: int, mark: str, rest: str) -> Step:
 
 
 def log_in_variables(hostname: str, user: str, password: str) -> dict[str, str]:
-    """Return the variables that scripts use, for a server *hostname* with one account to log in with."""
+    """Return the variables that scripts use, for a server *hostname* with one account to log in with.
+
+    The account has the rights that accounts have by default. *soon*, *past* and *in_a_year* are moments.
+    """
     return {
         "hostname": hostname,
+        "soon": _date_time(3600),
+        "past": _date_time(-3600),
+        "in_a_year": _date_time(365 * 86_400),
         "user": user,
         "plain": _base64(f"\0{user}\0{password}"),
         "plain_wrong": _base64(f"\0{user}\0wrong"),
@@ -127,6 +134,11 @@ def log_in_variables(hostname: str, user: str, password: str) -> dict[str, str]:
         "password64": _base64(password),
         "wrong64": _base64("wrong"),
     }
+
+
+def _date_time(distance_s: int) -> str:
+    moment = datetime.now(UTC) + timedelta(seconds=distance_s)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _base64(text: str) -> str:

@@ -158,6 +158,26 @@ def test_refused_recipients_are_errors_and_temporary_refusals_are_not() -> None:
         assert caller.engine.closed is (code == 421)
 
 
+@pytest.mark.parametrize("how", ["login", "trusted"])
+def test_refused_recipients_of_a_user_are_no_errors(how: str) -> None:
+    """A list with many dead addresses does not end the session of who logged in or is trusted; 421 still does."""
+    caller = greeted(
+        replace(SUBMISSION, errors_per_session=5),
+        tls=True,
+    )
+    if how == "login":
+        caller.say(b"AUTH PLAIN AGEAYg==\r\n")
+    else:
+        caller.engine.authentication_not_required()
+    caller.refusals = {events.RcptTo: Reply(550, "5.1.1", "is suppressed")}
+    caller.say(b"MAIL FROM:<ann@example.org>\r\n")
+    assert codes(caller.say(b"RCPT TO:<bob@example.test>\r\n" * 50)) == [550] * 50
+    caller.refusals = {}
+    assert codes(caller.say(b"RCPT TO:<bob@example.test>\r\nDATA\r\n.\r\n")) == [250, 354, 250]
+    caller.refusals = {events.RcptTo: Reply(421, "4.3.2", "stopping")}
+    assert codes(caller.say(ENVELOPE)) == [250, 421] and caller.engine.closed
+
+
 def test_an_accepted_message_forgives_errors() -> None:
     """A long session of a good client with a wrong address now and then is not ended."""
     caller = greeted(replace(MX, errors_per_session=2))

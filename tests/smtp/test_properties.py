@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fedaemon.smtp import events
 from fedaemon.smtp.engine import EngineSettings
+from fedaemon.submission.wishes import Offer
 from tests.smtp.driving import ENVELOPE, HELLO, SUBMISSION, Caller, codes, pieces
 
 ENGINE = EngineSettings(
@@ -17,6 +18,8 @@ COMMANDS = [
     b"HELO x\r\n",
     ENVELOPE,
     b"MAIL FROM:<a@example.org> SIZE=5 BODY=BINARYMIME\r\n",
+    b"MAIL FROM:<a@example.org> HOLDFOR=5 BY=60;RT MT-PRIORITY=-4\r\n",
+    b"MAIL FROM:<a@example.org> HOLDUNTIL=2026-13-01T00:00:00Z\r\n",
     b"RCPT TO:<b@example.test> NOTIFY=NEVER\r\n",
     b"RCPT TO:<>\r\n",
     b"DATA\r\n",
@@ -57,6 +60,7 @@ CUTS = st.lists(st.integers(0, 2000), max_size=10)
 def session(parts: list[bytes]) -> Caller:
     """Return the caller after a session that begins with EHLO and goes on with *parts*."""
     caller = Caller(ENGINE, tls=True)
+    caller.engine.make_offer(Offer(3600, "2030-01-01T00:00:00Z", True))
     caller.say(HELLO)
     caller.say_in_pieces(parts)
     caller.engine.connection_lost()

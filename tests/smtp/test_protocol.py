@@ -22,6 +22,7 @@ from fedaemon.smtp.protocol import (
     SmtpService,
 )
 from fedaemon.submission.envelope import Envelope, EnvelopeRecipient, Peer
+from fedaemon.submission.wishes import NO_TERMS, Offer, Terms, Wishes
 
 TRANSACTION = b"EHLO x\r\nMAIL FROM:<a@example.test>\r\nRCPT TO:<b@example.test>\r\nDATA\r\n"
 CONTENT = b"Subject: x\r\n\r\nhello\r\n.\r\n"
@@ -52,12 +53,17 @@ class FakeIntake:
     """An intake whose decisions a test makes."""
 
     def __init__(self) -> None:
-        self.decision: Deferred[None] | None = None
+        self.decision: Deferred[Terms] | None = None
         self.messages: list[FakeMessage] = []
         self.pause: Deferred[None] | None = None
 
-    def sender(self, peer: Peer, sender: object) -> Deferred[None]:
-        return self.decision or succeed(None)
+    def offer(self, peer: Peer) -> Offer | None:
+        return Offer(3600, "2030-01-01T00:00:00Z", True) if peer.trusted else None
+
+    def sender(self, peer: Peer, sender: object, wishes: Wishes | None) -> Deferred[Terms]:
+        if wishes is not None:
+            return succeed(Terms(priority=min(wishes.priority, 0)))
+        return self.decision or succeed(NO_TERMS)
 
     def recipient(self, peer: Peer, envelope: Envelope, recipient: EnvelopeRecipient) -> Deferred[None]:
         envelope.add(recipient)
@@ -121,7 +127,7 @@ def test_no_reply_overtakes_a_decision() -> None:
     connection.intake.decision = Deferred()
     connection.protocol.dataReceived(TRANSACTION)
     assert connection.codes() == [b"250"]
-    connection.intake.decision.callback(None)
+    connection.intake.decision.callback(NO_TERMS)
     assert connection.codes() == [b"250", b"250", b"354"]
 
 
@@ -191,7 +197,7 @@ def test_reading_stops_when_a_client_floods_while_it_waits() -> None:
     assert connection.transport.producerState == "producing"
     connection.protocol.dataReceived(b"NOOP\r\n" * 10)
     assert connection.transport.producerState == "paused"
-    connection.intake.decision.callback(None)
+    connection.intake.decision.callback(NO_TERMS)
     assert connection.transport.producerState == "producing"
 
 
