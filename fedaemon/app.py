@@ -24,6 +24,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from fedaemon import delivery_setup as setup
 from fedaemon.accounts.authenticator import Authenticator
 from fedaemon.accounts.lockout import Lockout
 from fedaemon.accounts.sasl import MECHANISMS
@@ -31,14 +32,21 @@ from fedaemon.config import BadSettings, Listener, Settings, read_settings
 from fedaemon.delivery.capture import CaptureFinder, CaptureTransport
 from fedaemon.delivery.manager import DeliveryManager, wall_clock_ms
 from fedaemon.delivery.mx import HostFinder
+from fedaemon.delivery.hooks.client import HookClient
+from fedaemon.delivery.hooks.lane import HookLane
 from fedaemon.delivery.remote import Finder
 from fedaemon.delivery.retention import Retention
-from fedaemon.delivery.routes import Route, match
-from fedaemon.delivery.schedule import Schedule
-from fedaemon.delivery.transport import TlsPolicy, Transport
+from fedaemon.delivery.routes import match
+from fedaemon.delivery.sites.registry import Sites
+from fedaemon.delivery.tls_policy.finder import Policies, PolicyFinder
+from fedaemon.delivery.tls_policy.results import TlsResults, policy_type
+from fedaemon.delivery.tls_policy.sts import NoPolicies, StsPolicies
+from fedaemon.delivery.transport import Transport
 from fedaemon.errors import MailError
+from fedaemon.mailauth.signer import Signer
 from fedaemon.message.address import Address, parse_address
 from fedaemon.net import systemd
+from fedaemon.net.https import HttpsClient
 from fedaemon.net.listeners import CannotListen, Listeners, open_listeners
 from fedaemon.net.resolver import Mx, Resolver
 from fedaemon.net.sessions import Sessions
@@ -46,6 +54,7 @@ from fedaemon.net.threads import WorkerThreads
 from fedaemon.net.tls import BadCertificate, ClientTls, ServerTls
 from fedaemon.smtp.engine_settings import EngineSettings
 from fedaemon.smtp.protocol import SmtpFactory, SmtpService
+from fedaemon.smtp.session_result import SessionResult
 from fedaemon.smtp.transport import SmtpTransport
 from fedaemon.store.async_store import AsyncStore
 from fedaemon.store.lmdb_engine import LmdbEngine
@@ -61,6 +70,8 @@ FILE_THREADS = 4
 """For large messages, which are files: enough that one slow fsync does not hold up the others."""
 NULL_MX_PATIENCE_S = 5.0
 """How long a client waits at RCPT for DNS; a domain about which nothing is known by then is taken."""
+
+TRUST_AD = {"auto": None, "yes": True, "no": False}
 
 log = Logger()
 
@@ -79,7 +90,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         self._reactor = reactor
         self._on_ready = on_ready
         self._server_tls = _server_tls(settings)
-        self._client_tls = ClientTls()
+        self._client_tls = ClientTls(settings.delivery.ca_file)
         self._factories: dict[Listener, SmtpFactory] = {}
         self._listening: dict[Listener, Listeners] = {}
         self._watchdog: LoopingCall | None = None
@@ -105,28 +116,43 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         self._filers = WorkerThreads(reactor, FILE_THREADS, "writing files")
         self.store = AsyncStore(self.engine, reactor, self._file_thread)
         self.store.start()
-        self.resolver = Resolver(reactor, settings.dns.nameservers)
+        self.resolver = Resolver(reactor, settings.dns.nameservers, trust_ad=TRUST_AD[settings.dns.trust_ad])
         self._hashers = WorkerThreads(reactor, HASH_THREADS, "password hashing")
         self.sessions = _sessions(settings, reactor)
         self.sessions.start()
         self.authenticator = self._authenticator()
         self.retention = Retention(
-            self.store, self.store.blobs, reactor, wall_clock_ms, int(settings.delivery.retention_s * 1000)
+            self.store,
+            self.store.blobs,
+            reactor,
+            wall_clock_ms,
+            retention_ms=settings.delivery.retention_s * 1000,
+            history_ms=settings.delivery.history_s * 1000,
+        )
+        rules = setup.rules(settings)
+        self.tls_results = TlsResults(self.store, reactor, wall_clock_ms)
+        self.hook_client = HookClient(reactor)
+        self.hooks = HookLane(
+            self.store, reactor, wall_clock_ms, schedule=rules.schedule, send=self.hook_client.send
         )
         self.transport = self._transport()
         self.delivery = DeliveryManager(
             self.store,
             self.store.blobs,
             reactor,
-            hostname=settings.server.hostname,
-            schedule=_schedule(settings),
+            rules=rules,
             finder=self._finder(),
             transport=self.transport,
-            paused=settings.delivery.paused,
+            signer=Signer(self.store, self._file_thread, time.time),
             message_finished=self.retention.message_finished,
+            noted=self.hooks.wake,
+            sites=Sites(wall_clock_ms, attempts=settings.delivery.connections),
         )
-        self.store.on_foreign_commit(self.delivery.wake)
+        self.store.on_foreign_commit(self.delivery.foreign_commit)
+        self.store.on_foreign_commit(self.hooks.wake)
+        self.tls_results.start()
         self.retention.start()
+        self.hooks.start()
         self.delivery.start()
         self._install_services()
         reactor.callWhenRunning(self._ready)
@@ -164,7 +190,15 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         settings = self.settings
         if settings.delivery.capture is not None:
             return CaptureTransport(self.store.blobs, settings.delivery.capture, wall_clock_ms)
-        return SmtpTransport(self._reactor, settings.server.hostname, self._client_tls)
+        return SmtpTransport(
+            self._reactor, settings.server.hostname, self._client_tls, on_session=self._count_session
+        )
+
+    def _count_session(self, session: SessionResult) -> None:
+        """Count how TLS went with another server."""
+        kind = policy_type(session.policy)
+        if kind is not None:
+            self.tls_results.record(session.domain, kind, session.host, session.succeeded, session.failure)
 
     def _finder(self) -> Finder:
         settings = self.settings
@@ -173,9 +207,28 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         return HostFinder(
             self.resolver,
             names=(settings.server.hostname,),
-            routes=_routes(settings),
+            routes=setup.routes(settings),
             port=settings.delivery.mx_port,
+            seconds=self._reactor.seconds,
+            policies=PolicyFinder(
+                self.resolver,
+                self._sts_policies(),
+                overrides=setup.tls_policies(settings),
+                record=self.tls_results.record,
+            ),
         )
+
+    def _sts_policies(self) -> Policies:
+        delivery = self.settings.delivery
+        if not delivery.mta_sts:
+            return NoPolicies()
+        https = HttpsClient(
+            self._reactor,
+            self.resolver,
+            lambda host: self._client_tls.creator(host, verify=True),
+            port=delivery.mta_sts_port,
+        )
+        return StsPolicies(self.resolver, https, self.store, wall_clock_ms)
 
     def _install_services(self) -> None:
         """Give every listener its service; connections that exist keep the one they have."""
@@ -188,6 +241,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             daily_messages_per_domain=limits.daily_messages_per_domain,
             show_client=self.settings.submission.show_client,
             postmaster=_address(self.settings.server.postmaster),
+            max_hold_s=limits.max_hold_s,
         )
         policies: dict[str, Policy] = {"submission": SubmissionPolicy(rules), "mx": MxPolicy(rules)}
         intakes = {name: self._intake(policy) for name, policy in policies.items()}
@@ -238,7 +292,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         """Return the question whether a domain says that it takes no mail (RFC 7505)."""
         if self.settings.delivery.capture is not None:
             return never_refuses
-        routes = _routes(self.settings)
+        routes = setup.routes(self.settings)
 
         def ask(domain: str) -> Deferred[bool]:
             if domain.startswith("[") or match(routes, domain) is not None:
@@ -274,6 +328,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             new = replace(new, server=server, dns=old.dns)
         # What can fail comes first: certificates, then new sockets.
         tls = _server_tls(new)
+        rules = setup.rules(new)
         for listener in new.listeners:
             if listener not in self._listening and not self._take_over(listener):
                 self._listen(listener)
@@ -292,13 +347,9 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         if limits.login_failures_per_hour != old.limits.login_failures_per_hour:
             # Counters of failed logins begin anew only when the limit itself is another.
             self.authenticator = self._authenticator()
-        self.retention.configure(int(new.delivery.retention_s * 1000))
-        self.delivery.configure(
-            hostname=new.server.hostname,
-            schedule=_schedule(new),
-            finder=self._finder(),
-            paused=new.delivery.paused,
-        )
+        self.retention.configure(new.delivery.retention_s * 1000, new.delivery.history_s * 1000)
+        self.hooks.schedule = rules.schedule
+        self.delivery.configure(rules, self._finder())
         self._install_services()
 
     def _take_over(self, listener: Listener) -> bool:
@@ -330,6 +381,9 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         await self.sessions.stop(DRAIN_S)
         await self.delivery.stop()
         await self.transport.close()
+        await self.hooks.stop()
+        await self.hook_client.close()
+        await self.tls_results.stop()
         await self.retention.stop()
         await self.store.stop()
         self.resolver.stop()
@@ -353,20 +407,6 @@ def _sessions(settings: Settings, reactor: Any) -> Sessions:
         total=limits.sessions,
         per_address=limits.sessions_per_address,
         per_account=limits.sessions_per_account,
-    )
-
-
-def _schedule(settings: Settings) -> Schedule:
-    delivery = settings.delivery
-    return Schedule(
-        lifetime_ms=int(delivery.lifetime_s * 1000), notice_ms=int(delivery.delay_notice_s * 1000)
-    )
-
-
-def _routes(settings: Settings) -> tuple[Route, ...]:
-    return tuple(
-        Route(route.domain, route.host, route.port, TlsPolicy(route.tls), route.username, route.password)
-        for route in settings.routes
     )
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from twisted.application.service import IService
 from twisted.python import usage
 
+# First of all: what systemd passed is gone from the environment once Twisted's endpoints are loaded.
+import fedaemon.net.systemd  # noqa: F401
 from fedaemon.app import Fedaemon
 from fedaemon.config import BadSettings, read_settings
 from fedaemon.errors import MailError

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "fedaemon"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("app", "options", "ctl", "web"),
+    ("app", "options", "ctl", "web", "delivery_setup"),
     ("smtp", "imap", "pop3"),
     ("submission",),
     ("delivery",),
@@ -22,13 +22,16 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("mailbox", "accounts"),
     ("store", "net"),
     ("message",),
-    ("errors",),
+    ("errors", "counters"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 MAY_IMPORT_TOP = {
     ("ctl", "app"),
     ("ctl", "config"),
     ("ctl", "settings_file"),
+    ("ctl", "delivery_setup"),
+    ("app", "delivery_setup"),
+    ("delivery_setup", "config"),
     ("app", "config"),
     ("options", "config"),
     ("options", "app"),

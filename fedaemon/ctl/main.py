@@ -13,13 +13,45 @@ from pathlib import Path
 
 from fedaemon import __version__
 from fedaemon.config import BadSettings
-from fedaemon.ctl import account, alias, config, directory, domain, local, mailbox, password, queue, store
+from fedaemon.ctl import (
+    account,
+    alias,
+    classify,
+    config,
+    directory,
+    dkim,
+    domain,
+    local,
+    mailbox,
+    password,
+    queue,
+    store,
+    suppression,
+    tls,
+    webhook,
+)
 from fedaemon.ctl.command import REFUSED, USAGE, Context
 from fedaemon.errors import MailError
 
 DEFAULT_CONFIG = Path("/etc/fedaemon/fedaemon.toml")
 
-GROUPS = (local, config, domain, account, password, alias, directory, queue, mailbox, store)
+GROUPS = (
+    local,
+    config,
+    domain,
+    dkim,
+    account,
+    password,
+    alias,
+    directory,
+    queue,
+    classify,
+    suppression,
+    webhook,
+    tls,
+    mailbox,
+    store,
+)
 """Command groups in the order in which --help lists them; each has ``register(groups, common)``."""
 
 

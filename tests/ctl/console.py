@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fedaemon.ctl import account, alias, directory, domain, password
+from fedaemon.ctl import account, alias, directory, domain, password, suppression
 from fedaemon.ctl.command import REFUSED, Context
 from fedaemon.errors import MailError
 from fedaemon.store.lmdb_engine import LmdbEngine
@@ -16,7 +16,7 @@ from tests.fakes import MemoryEngine
 
 
 class Console:
-    """The commands of the directory."""
+    """The commands of the directory, and those of the suppression list."""
 
     def __init__(self, engine: MemoryEngine | LmdbEngine | None = None) -> None:
         self.engine = MemoryEngine() if engine is None else engine
@@ -26,7 +26,7 @@ class Console:
         common.add_argument("--json", action="store_true")
         self.parser = argparse.ArgumentParser(prog="fedaemonctl")
         groups = self.parser.add_subparsers(required=True)
-        for group in (domain, account, password, alias, directory):
+        for group in (domain, account, password, alias, directory, suppression):
             group.register(groups, common)
 
     def run(self, *arguments: str) -> int:

@@ -119,6 +119,37 @@ def test_disable_enable_and_limit(console: Console) -> None:
     assert console.json("account", "show", "alice@example.org") == before
 
 
+def test_rights_and_notices(console: Console) -> None:
+    """Each is switched alone, the others stay; what an account has from the start is told."""
+    console.text("account", "add", "alice@example.org")
+    shown = console.json("account", "show", "alice@example.org")
+    assert shown["may"] == ["deliver_by", "future_release"] and shown["success_notices"] is False
+    arguments = ("account", "set", "alice@example.org")
+    granted = console.json(*arguments, "--allow", "priority", "--disallow", "deliver_by")
+    assert granted["may"] == ["future_release", "priority"]
+    noticed = console.json(*arguments, "--success-notices", "on")
+    assert noticed["success_notices"] is True and noticed["may"] == granted["may"]
+    text = console.text("account", "show", "alice@example.org")
+    assert "may ask for: future_release, priority\nnotices:     of each delivery\n" in text
+    console.text(*arguments, "--success-notices", "off", "--daily-limit", "5")
+    assert console.json("account", "list")[0]["success_notices"] is False
+    assert "may ask for nothing" in console.text(
+        *arguments, "--disallow", "priority", "--disallow", "future_release"
+    )
+
+
+def test_set_refuses_what_makes_no_sense(console: Console, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing to set, one right both ways, an unknown right: exit code 2."""
+    console.text("account", "add", "alice@example.org")
+    arguments = ("account", "set", "alice@example.org")
+    assert console.run(*arguments) == 2 and "--success-notices" in console.err
+    assert console.run(*arguments, "--allow", "priority", "--disallow", "priority") == 2
+    assert "priority cannot be" in console.err
+    with pytest.raises(SystemExit) as ended:
+        console.run(*arguments, "--allow", "everything")
+    assert ended.value.code == 2 and "future_release" in capsys.readouterr().err
+
+
 def test_identities(console: Console) -> None:
     """Addresses and whole domains are added and taken away, in canonical form."""
     console.text("account", "add", "alice@example.org")

@@ -90,7 +90,7 @@ def test_a_backup_is_brought_back_and_the_old_store_kept(
 
 def test_json_tells_the_same(administrator: Administrator, tmp_path: Path) -> None:
     code, made = administrator.json("backup", str(tmp_path / "backup"))
-    assert (code, made["blob_files"], made["format"]) == (0, 0, 1)
+    assert (code, made["blob_files"], made["format"]) == (0, 0, 2)
     code, restored = administrator.json("restore", str(tmp_path / "backup"), "--force")
     assert code == 0
     assert Path(restored["replaced"]).is_dir()

@@ -1,0 +1,1 @@
+"""Webhooks: programs elsewhere hear what became of the messages that accounts sent."""
