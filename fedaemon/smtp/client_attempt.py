@@ -55,6 +55,9 @@ class Connections(Protocol):
     def give_back(self, connection: ClientConnection, limits: ConnectionLimits) -> None:
         """Take a connection of which the attempt has no more need."""
 
+    def is_unreachable(self, address: str, port: int) -> bool:
+        """True when the last attempt to connect there failed, not long ago."""
+
     def refuse(self, host: NextHost, domain: str) -> None:
         """Tell that *host* was not even dialled for *domain*, because of ``host.tls.problem``."""
 
@@ -73,24 +76,38 @@ class AttemptRun:
         """Try the hosts in order and return an outcome for each recipient."""
         attempt, book = self._attempt, self._book
         tried = 0
+        refused: set[str] = set()
         text = "the destination has no address that could be tried"
-        for host in attempt.hosts:
-            for address in host.addresses:
-                if self._connections.closing:
-                    return self.finish("the server is shutting down")
-                source = choose_source(attempt.sources, address)
-                if attempt.sources and source is None:
-                    text = "the destination has no address of a family for which there is a source address"
-                    continue
-                target = target_of(attempt, host, address, source)
-                if target.tls.problem and not target.tls.testing:
-                    self._refused(host, target)
-                    break
-                await self._try(target)
-                tried += 1
-                if not book.remaining or tried == MAX_ADDRESSES:
-                    return self.finish(text)
+        for host, address in self._places():
+            if self._connections.closing:
+                return self.finish("the server is shutting down")
+            if host.name in refused:
+                continue
+            source = choose_source(attempt.sources, address)
+            if attempt.sources and source is None:
+                text = "the destination has no address of a family for which there is a source address"
+                continue
+            target = target_of(attempt, host, address, source)
+            if target.tls.problem and not target.tls.testing:
+                refused.add(host.name)
+                self._refused(host, target)
+                continue
+            await self._try(target)
+            tried += 1
+            if not book.remaining or tried == MAX_ADDRESSES:
+                break
         return self.finish(text)
+
+    def _places(self) -> list[tuple[NextHost, str]]:
+        """Return the addresses in the order to try them: those that could not be reached just now are last.
+
+        Spec: RFC 5321 4.5.4.1 (a client remembers hosts that are down)
+        """
+        places = [(host, address) for host in self._attempt.hosts for address in host.addresses]
+        if len(places) > 1:
+            unreachable = self._connections.is_unreachable
+            places.sort(key=lambda place: unreachable(place[1], place[0].port))
+        return places
 
     def finish(self, text: str, status: str = "4.4.4") -> list[Outcome]:
         """Return the outcomes; who has none yet gets what was noted on the way, or else *text*."""
@@ -141,7 +158,7 @@ class AttemptRun:
         """Run one transaction for *batch*; False when the next host is to be tried for the rest."""
         attempt, book = self._attempt, self._book
         capabilities = connection.capabilities
-        place = _place_of(connection, "DSN" in capabilities)
+        place = _place_of(connection, dsn="DSN" in capabilities, deliver_by="DELIVERBY" in capabilities)
         envelope = Envelope(
             sender=attempt.sender,
             recipients=batch,
@@ -177,7 +194,7 @@ class AttemptRun:
         """Take the failure of a connection: what recipients were told before stands, the rest goes on."""
         reason = failure.reason
         if connection is not None:
-            place = _place_of(connection, dsn=False)
+            place = _place_of(connection)
         else:
             place = Place(
                 target.host,
@@ -217,7 +234,7 @@ class AttemptRun:
         return go_on
 
 
-def _place_of(connection: ClientConnection, dsn: bool) -> Place:
+def _place_of(connection: ClientConnection, *, dsn: bool = False, deliver_by: bool = False) -> Place:
     """Return where an answer on *connection* comes from; before the transaction is over."""
     target = connection.target
     return Place(
@@ -230,4 +247,5 @@ def _place_of(connection: ClientConnection, dsn: bool) -> Place:
         connection.source,
         connection.carried > 0,
         dsn,
+        deliver_by,
     )

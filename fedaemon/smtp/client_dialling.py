@@ -32,6 +32,9 @@ from fedaemon.smtp.session_result import SessionResult
 
 BROKEN_S: Final = 600.0
 
+UNREACHABLE_S: Final = 120.0
+"""An address that could not be reached is tried after all others for this long."""
+
 NO_STARTTLS: Final = "starttls-not-supported"
 """Spec: RFC 8460 4.3.1"""
 
@@ -81,6 +84,7 @@ class Dialler:
         self._on_close = on_close
         self._on_session = on_session
         self._broken: Remembered[str] = Remembered(reactor, BROKEN_S)
+        self._unreachable: Remembered[bool] = Remembered(reactor, UNREACHABLE_S)
         self._dialling: set[Any] = set()  # IConnector
         self._stopped = False
 
@@ -109,6 +113,10 @@ class Dialler:
         connection = await self._open(target, domain, protect=False)
         connection.tls_failure = failure_type
         return connection
+
+    def is_unreachable(self, address: str, port: int) -> bool:
+        """True when the last attempt to connect there failed, not long ago."""
+        return self._unreachable.get((address, port)) is not None
 
     def stop_falling_back(self) -> None:
         """The server is about to stop: a connection that fails is not followed by another."""
@@ -157,10 +165,12 @@ class Dialler:
             if isinstance(failure, error.ConnectBindError) and source is not None:
                 problem = f"the source address {source.address} cannot be used: {problem}"
         else:
+            self._unreachable.forget(target.place)
             self.connections.add(connection)
             return connection
         finally:
             self._dialling.discard(connector)
+        self._unreachable.put(target.place, True)
         text = printable(f"could not connect to port {target.port}: {problem}")
         raise ConnectionFailed(Answer("connect", 0, "4.4.1", text))
 
@@ -175,11 +185,13 @@ class Dialler:
             if tls.testing:
                 connection.tls_failure = tls.failure or NO_STARTTLS
             return
+        dane = tls.level is TlsPolicy.DANE
         creator = self._tls.creator(
-            target.host,
+            # RFC 7672 8.1: with DANE the server is told the name at which its TLSA records are.
+            tls.names[0] if dane and tls.names else target.host,
             verify=tls.level is TlsPolicy.VERIFY and not tls.testing,
             names=tls.names,
-            tlsa=tls.tlsa if tls.level is TlsPolicy.DANE else (),
+            tlsa=tls.tlsa if dane else (),
         )
         try:
             await connection.start_tls(creator)

@@ -81,7 +81,8 @@ def find_obstacle(envelope: Envelope, capabilities: Capabilities) -> Obstacle | 
 
     Spec: RFC 1870 6, RFC 6531 3.2, RFC 3030 3, RFC 8689 4.2, RFC 2852 4
     """
-    if envelope.require_tls and "REQUIRETLS" not in capabilities:
+    # A report (empty sender) goes on without it rather than getting lost: RFC 8689 5.
+    if envelope.require_tls and envelope.sender and "REQUIRETLS" not in capabilities:
         return Obstacle(
             "5.7.30", "the message asks for REQUIRETLS, which the host does not offer", host_only=True
         )
@@ -131,7 +132,7 @@ def mail_command(envelope: Envelope, capabilities: Capabilities) -> bytes:
         parts.append(f"BODY={envelope.body}")
     if envelope.needs_utf8:
         parts.append("SMTPUTF8")
-    if envelope.require_tls:
+    if envelope.require_tls and "REQUIRETLS" in capabilities:
         parts.append("REQUIRETLS")
     if "DSN" in capabilities:
         if envelope.ret:

@@ -14,7 +14,10 @@ from fedaemon.smtp.client_transaction import Answer
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an answer was had: on a connection or on the way to one. The fields are those of ``Outcome``."""
+    """Where an answer was had: on a connection or on the way to one. The fields are those of ``Outcome``.
+
+    *dsn* and *deliver_by*: the host offers these extensions.
+    """
 
     host: str = ""
     address: str = ""
@@ -25,6 +28,7 @@ class Place:
     source: str = ""
     reused: bool = False
     dsn: bool = False
+    deliver_by: bool = False
 
 
 class OutcomeBook:
@@ -33,6 +37,7 @@ class OutcomeBook:
     def __init__(self, attempt: Attempt, clock: Any) -> None:
         self._clock = clock
         self._started_s = clock.seconds()
+        self._notify_late = attempt.deliver_by_mode.startswith("N")
         self._outcomes: list[Outcome] = []
         self._noted: dict[int, Outcome] = {}
         self.remaining: dict[int, Recipient] = {each.number: each for each in attempt.recipients}
@@ -99,6 +104,7 @@ class OutcomeBook:
             source=place.source,
             reused=place.reused,
             dsn_passed_on=place.dsn and result is Result.DELIVERED,
+            limit_lost=self._notify_late and not place.deliver_by and result is Result.DELIVERED,
         )
 
 

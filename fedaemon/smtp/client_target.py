@@ -64,7 +64,14 @@ def tls_for(attempt: Attempt, host: NextHost) -> HostTls:
     if attempt.require_tls:
         if tls.level in (TlsPolicy.VERIFY, TlsPolicy.DANE) and not tls.testing:
             return tls
-        return replace(tls, level=TlsPolicy.VERIFY, policy="requiretls", testing=False)
+        return replace(
+            tls,
+            level=TlsPolicy.VERIFY,
+            policy="requiretls",
+            testing=False,
+            problem=tls.problem if not tls.testing else "",
+            failure="",
+        )
     if attempt.tls_optional and (tls.policy == "dane" or tls.policy.startswith("mta-sts")):
         return _WAIVED
     return tls

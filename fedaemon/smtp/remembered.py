@@ -28,6 +28,11 @@ class Remembered(Generic[Value]):
             del self._entries[next(iter(self._entries))]
         self._entries[key] = (value, self._clock.seconds() + self._lasting_s)
 
+    def forget(self, key: Hashable) -> None:
+        """Remember nothing of *key*."""
+        if self._entries:
+            self._entries.pop(key, None)
+
     def get(self, key: Hashable) -> Value | None:
         """Return what is remembered, or None."""
         if not self._entries:

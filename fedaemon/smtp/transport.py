@@ -93,6 +93,10 @@ class SmtpTransport:
         """Return a new connection that can take messages for *domain*; raise ``ConnectionFailed``."""
         return self._dialler.open(target, domain)
 
+    def is_unreachable(self, address: str, port: int) -> bool:
+        """True when the last attempt to connect there failed, not long ago."""
+        return self._dialler.is_unreachable(address, port)
+
     def has_room(self, connection: ClientConnection, limits: ConnectionLimits) -> bool:
         """True when the connection can carry one message more."""
         return self._pool.has_room(connection, limits)

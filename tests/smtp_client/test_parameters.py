@@ -100,3 +100,13 @@ def test_the_sites_limit_of_recipients_holds_beside_the_servers() -> None:
         outcomes = World(server).outcomes(to=5, limits=ConnectionLimits(recipients=2))
         assert {outcome.result for outcome in outcomes} == {Result.DELIVERED}
         assert len(server.contents) == transactions
+
+
+@pytest.mark.parametrize(
+    ("mode", "ehlo", "lost"),
+    [("N", EXTENDED, True), ("N", offering("DELIVERBY"), False), ("", EXTENDED, False)],
+)
+def test_it_is_said_when_the_next_host_does_not_know_of_the_time(mode: str, ehlo: str, lost: bool) -> None:
+    """RFC 2852: then the sender is told that the message was relayed where nobody minds it."""
+    outcome = World(FakeServer(EHLO=ehlo)).outcome(deliver_by_s=120, deliver_by_mode=mode)
+    assert (outcome.result, outcome.limit_lost) == (Result.DELIVERED, lost)

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from twisted.internet.error import TimeoutError as ConnectTimeout
 
-from fedaemon.delivery.transport import Attempt, HostTls, NextHost, Outcome, Recipient, Result, TlsPolicy
+from fedaemon.delivery.transport import (
+    Attempt,
+    ConnectionLimits,
+    HostTls,
+    NextHost,
+    Outcome,
+    Recipient,
+    Result,
+    TlsPolicy,
+)
+from fedaemon.smtp.client_dialling import UNREACHABLE_S
 from fedaemon.smtp.client_timeouts import Timeouts
 from fedaemon.smtp.transport import SmtpTransport
 from tests.smtp_client.fakes import EXTENDED, FakeServer, FakeTls, Text, handshake_failure, refused
@@ -129,6 +139,20 @@ def test_nobody_reachable() -> None:
     assert outcome.text == "could not connect to port 25: Connection refused"
     late = World(ConnectTimeout()).outcome()
     assert late.text == "could not connect to port 25: timed out after 30 s"
+
+
+def test_a_host_that_is_down_is_tried_last_for_a_while() -> None:
+    """RFC 5321 4.5.4.1: not every message pays for a dead first host; later it has its place again."""
+    world = World(refused(), FakeServer())
+    first = world.outcome()
+    assert (first.address, world.reactor.dialled) == ("192.0.2.2", ["192.0.2.1", "192.0.2.2"])
+    world.reactor.dialled.clear()
+    world.start(limits=ConnectionLimits(messages=1))
+    assert world.reactor.dialled[-1:] in ([], ["192.0.2.2"])
+    assert "192.0.2.1" not in world.reactor.dialled
+    world.reactor.advance(UNREACHABLE_S + 10)
+    world.start()
+    assert world.reactor.dialled[-2:] == ["192.0.2.1", "192.0.2.2"]
 
 
 def test_a_refused_greeting_is_temporary_but_521_from_every_host_is_not() -> None:
@@ -297,6 +321,15 @@ def test_tls_required_falls_over_to_a_host_that_has_it() -> None:
         (HostTls(TlsPolicy.REQUIRED), {"verify": False}),
         (HostTls(TlsPolicy.OPPORTUNISTIC), {"verify": False}),
         (HostTls(TlsPolicy.DANE, tlsa=(TLSA,)), {"verify": False, "tlsa": (TLSA,)}),
+        (
+            HostTls(TlsPolicy.DANE, tlsa=(TLSA,), names=("base.example.net", "mx.example.net")),
+            {
+                "host": "base.example.net",
+                "verify": False,
+                "names": ("base.example.net", "mx.example.net"),
+                "tlsa": (TLSA,),
+            },
+        ),
         (HostTls(TlsPolicy.VERIFY, tlsa=(TLSA,)), {"verify": True}),
     ],
 )
@@ -320,6 +353,14 @@ def test_requiretls_without_a_host_that_offers_it() -> None:
     assert (outcome.result, outcome.status) == (Result.PERMANENT, "5.7.30")
     later = World(FakeServer(EHLO=TLS), refused()).outcome(require_tls=True)
     assert later.result is Result.TEMPORARY
+
+
+def test_a_report_goes_on_where_requiretls_is_not_offered() -> None:
+    """RFC 8689 5: a report about such a message must not get lost for it."""
+    server = FakeServer(EHLO=TLS)
+    outcome = World(server).outcome(require_tls=True, sender="")
+    assert outcome.result is Result.DELIVERED
+    assert not any("REQUIRETLS" in command for command in server.commands)
 
 
 # Credentials

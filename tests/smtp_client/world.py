@@ -36,7 +36,7 @@ class World:
     def make(self, *hosts: NextHost, to: int = 1, content: bytes = b"Hi\r\n", **more: Any) -> Attempt:
         return Attempt(
             "QUEUEID",
-            "a@example.org",
+            more.pop("sender", "a@example.org"),
             tuple(Recipient(10 + number, f"b{number}@example.net") for number in range(to)),
             Text(content),
             hosts or (host(*list(self.reactor.servers)),),

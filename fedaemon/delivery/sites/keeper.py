@@ -4,8 +4,10 @@ Into the store go the sites that changed, a few at a time; out of it come, at th
 not well and the lines that wait, and, whenever another process has written, what the administrator paused and
 what he wants tried now.
 
-Limits: ``INTERVAL_S`` between two writings, ``CLOSED_S`` when a site has closed; ``MAX_WRITTEN`` sites in each; ``LINES_SLICE`` lines are read in
-one turn of the reactor.
+Invariants: that a site has closed is written before the outcome that closed it, so that whoever sees the one
+can open the other.
+Limits: ``INTERVAL_S`` between two writings of what is less urgent; ``MAX_WRITTEN`` sites in each;
+``LINES_SLICE`` lines are read in one turn of the reactor.
 """
 
 from __future__ import annotations
@@ -34,7 +36,6 @@ from fedaemon.errors import MailError
 from fedaemon.store.interface import Store
 
 INTERVAL_S: Final = 2.0
-CLOSED_S: Final = 0.1
 SWEEP_S: Final = 60.0
 LINES_SLICE: Final = 500
 
@@ -67,7 +68,7 @@ class SiteKeeper:
             after = found[-1]
         await self.refresh()
         self._running = True
-        self._sites.on_close = self._soon
+        self._sites.on_close = self._closed
         self._alarm.set_in(INTERVAL_S)
 
     async def stop(self) -> None:
@@ -81,10 +82,10 @@ class SiteKeeper:
         self._sites.pauses = await self._store.read(pauses.read)
         await self._store.read(partial(nudged, self._sites))
 
-    def _soon(self) -> None:
-        """A site has closed: write it down at once, so that an administrator can open it."""
+    def _closed(self) -> None:
+        """A site has closed: write it down at once."""
         if self._running:
-            self._alarm.set_in(CLOSED_S)
+            in_background(self._keep(), "keeping a site that has closed")
 
     def _wake(self) -> None:
         in_background(self._turn(), "keeping sites")
