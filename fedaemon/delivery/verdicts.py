@@ -86,7 +86,10 @@ def _is_trouble(outcome: Outcome) -> bool:
 
 def _blocked(site: Site, outcome: Outcome, now_ms: int, sources: Sequence[Source]) -> Outcome:
     """Close the site for the source address; the message goes on from another, or waits."""
-    until_ms = site.block(outcome.source, now_ms)
-    if outcome.source and site.sources(now_ms, sources):
+    ours = {source.address for source in sources}
+    # An address that the system chose is all there is; then no other can take over.
+    blocked = [outcome.source] if outcome.source in ours else [*ours, ""]
+    until_ms = max(site.block(name, now_ms) for name in blocked)
+    if site.sources(now_ms, sources):
         return replace(outcome, again_ms=now_ms + ELSEWHERE_MS)
     return replace(outcome, again_ms=until_ms)
