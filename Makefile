@@ -57,8 +57,10 @@ interop: venv  ## real clients against local mode
 	@tests/prepare
 	$(BIN)/python -m pytest -v tests/interop
 
-bench: venv  ## measure against Postfix in the same run
-	$(BIN)/python bench/accept.py
+bench: venv  ## measure against Postfix in the same run, and a queue of a million
+	$(BIN)/python -m bench.accept
+	$(BIN)/python -m bench.relay
+	$(BIN)/python -m bench.queue_scale
 
 clean:  ## remove what the targets made, but not var/
 	rm -rf $(VENV) $(BOOKWORM) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -18,36 +18,24 @@ import argparse
 import contextlib
 import fnmatch
 import json
-import os
-import platform
-import resource
-import signal
-import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.daemon import Fedaemon
-from bench.figures import Outcome, Result, Row, Sample, SyncResult, as_json, as_markdown
-from bench.postfix import Postfix
-from bench.server import BenchError, Memory, Server, run
+from bench import daemon, postfix
+from bench.figures import Outcome, Result, Row, SyncResult, as_json, as_markdown
+from bench.machine import DIRECTORY, describe, end_on_signals, progress, run_directory, run_load, smtp_source
+from bench.measured import MeasuredServer
+from bench.rounds import SETTLE_S, Rounds, warm_up_count
+from bench.server import BenchError
 from bench.synccalls import count_sync_calls
 
 ACCOUNT = "alice@bench.test"
 PASSWORD = "correct-horse-battery-staple"
 RECIPIENT = "someone@remote.test"
-SERVERS: dict[str, type[Postfix] | type[Fedaemon]] = {"postfix": Postfix, "fedaemon": Fedaemon}
-LOAD_LIMIT_S = 600
-# Servers finish a connection after the client has gone; that work belongs to the round.
-SETTLE_S = 0.3
-SAMPLE_S = 0.2
-WARM_UP_SHARE = 0.25
-
+SERVERS = {"postfix": (postfix.Postfix, postfix.KEEP), "fedaemon": (daemon.Fedaemon, daemon.KEEP)}
 
 ROWS = (
     *(
@@ -81,87 +69,60 @@ def measure(plan: Plan) -> Outcome:
 
     :raises BenchError: when a server or a load fails, or a message is missing from a queue.
     """
-    plan.directory.mkdir(parents=True, exist_ok=True)
-    _check_disk(plan.directory)
-    with tempfile.TemporaryDirectory(prefix="run-", dir=plan.directory) as name:
-        directory = Path(name)
-        directory.chmod(0o755)  # Postfix's services run as other users
-        _make_certificate(directory)
-        outcome = Outcome(_machine(directory))
+    with run_directory(plan.directory) as directory:
+        outcome = Outcome(describe(directory))
         for row in plan.rows:
-            _progress(row.title)
+            progress(row.title)
             outcome.rows.append((row, _measure_row(plan, row, directory, outcome)))
         for row in plan.sync_rows:
-            _progress(f"calls that wait for the disk: {row.title}")
+            progress(f"calls that wait for the disk: {row.title}")
             counted = {kind: _measure_sync_calls(plan, row, kind, directory) for kind in plan.servers}
-            outcome.sync_rows.append((row, {SERVERS[kind].name: each for kind, each in counted.items()}))
+            outcome.sync_rows.append((row, {SERVERS[kind][0].name: each for kind, each in counted.items()}))
     return outcome
 
 
 def _measure_row(plan: Plan, row: Row, directory: Path, outcome: Outcome) -> dict[str, Result]:
     count = _count(plan, row)
-    warm_up = max(row.sessions, int(count * WARM_UP_SHARE))
     with contextlib.ExitStack() as stack:
-        servers: list[Server] = [stack.enter_context(_make_server(kind, directory)) for kind in plan.servers]
-        results = {server.name: Result() for server in servers}
+        servers = [stack.enter_context(_make_server(kind, directory)) for kind in plan.servers]
+        results = Rounds(_send, plan.rounds).measure(servers, row, count, outcome)
         for server in servers:
-            outcome.versions[server.name] = f"{server.version}; CPU time from {server.processes.cpu_source}"
-            outcome.notes[server.name] = server.note
-            time.sleep(SETTLE_S)
-            results[server.name].idle = server.processes.memory()
-            with _peak_memory(server, results[server.name]):
-                _run_load(server, row, warm_up)
-        for number in range(plan.rounds):
-            for server in servers if number % 2 == 0 else reversed(servers):
-                sample = _measure_round(server, row, count)
-                results[server.name].samples.append(sample)
-                _progress(f"  {server.name}: {sample.rate:.0f}/s, {sample.cpu_ms:.2f} ms CPU")
-        for server in servers:
-            _check_queued(server, warm_up + plan.rounds * count)
+            _check_queued(server, warm_up_count(row, count) + plan.rounds * count)
     return results
-
-
-def _measure_round(server: Server, row: Row, count: int) -> Sample:
-    os.sync()  # what the other server left to write back is not this one's business
-    before_s = server.processes.cpu_s()
-    elapsed_s, load_cpu_s = _run_load(server, row, count)
-    time.sleep(SETTLE_S)
-    cpu_s = server.processes.cpu_s() - before_s
-    return Sample(count / elapsed_s, cpu_s / count * 1000, load_cpu_s / count * 1000)
 
 
 def _measure_sync_calls(plan: Plan, row: Row, kind: str, directory: Path) -> SyncResult:
     count = _count(plan, row)
-    warm_up = max(row.sessions, int(count * WARM_UP_SHARE))
+    warm_up = warm_up_count(row, count)
     with tempfile.TemporaryDirectory(prefix="trace-", dir=directory) as name:
         with _make_server(kind, directory, Path(name) / "strace") as server:
-            _run_load(server, row, warm_up)
+            _send(server, row, warm_up)
             time.sleep(SETTLE_S)
             began_s = time.time()
-            _run_load(server, row, count)
+            _send(server, row, count)
             time.sleep(SETTLE_S)
             ended_s = time.time()
             _check_queued(server, warm_up + count)
         return SyncResult(count, count_sync_calls(server.processes.traces(), began_s, ended_s))
 
 
-def _run_load(server: Server, row: Row, count: int) -> tuple[float, float]:
+def _send(server: MeasuredServer, row: Row, count: int) -> tuple[float, float]:
     """Send messages; returns elapsed and the load's CPU seconds."""
-    if not row.tls:
-        used_before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        began = time.monotonic()
-        _run_program(_smtp_source(server.plain_port, row, count))
-        elapsed_s = time.monotonic() - began
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return elapsed_s, used.ru_utime + used.ru_stime - used_before.ru_utime - used_before.ru_stime
-    told = json.loads(_run_program(_submit_load(server.submission_port, row, count)))
-    return told["elapsed_s"], told["cpu_s"]
-
-
-def _smtp_source(port: int, row: Row, count: int) -> list[str]:
-    keep = ["-d"] if row.keep_alive else []
-    sizes = ["-s", str(min(row.sessions, count)), "-m", str(count), "-l", str(row.size_octets)]
-    return ["smtp-source", *keep, *sizes, "-f", ACCOUNT, "-t", RECIPIENT, f"127.0.0.1:{port}"]
+    if row.tls:
+        told = json.loads(run_load(_submit_load(server.submission_port, row, count), PASSWORD)[0])
+        return told["elapsed_s"], told["cpu_s"]
+    argv = smtp_source(
+        server.plain_port,
+        sessions=row.sessions,
+        messages=count,
+        octets=row.size_octets,
+        keep=row.keep_alive,
+        sender=ACCOUNT,
+        recipient=RECIPIENT,
+    )
+    began = time.monotonic()
+    _, cpu_s = run_load(argv)
+    return time.monotonic() - began, cpu_s
 
 
 def _submit_load(port: int, row: Row, count: int) -> list[str]:
@@ -171,49 +132,13 @@ def _submit_load(port: int, row: Row, count: int) -> list[str]:
     return [sys.executable, "-m", "bench.submit_load", "--port", str(port), *keep, *sizes, *whom]
 
 
-def _run_program(argv: list[str]) -> str:
-    environment = {**os.environ, "BENCH_PASSWORD": PASSWORD}
-    root = Path(__file__).resolve().parent.parent
-    try:
-        done = subprocess.run(
-            argv, capture_output=True, text=True, timeout=LOAD_LIMIT_S, env=environment, cwd=root, check=False
-        )
-    except OSError as error:
-        raise BenchError(f"cannot run {argv[0]}: {error}; apt-get install postfix brings it") from error
-    except subprocess.TimeoutExpired as error:
-        raise BenchError(f"{' '.join(argv)} took more than {LOAD_LIMIT_S} s") from error
-    if done.returncode != 0:
-        raise BenchError(f"{' '.join(argv)} failed with {done.returncode}: {done.stderr[-2000:]}")
-    return done.stdout
-
-
-@contextlib.contextmanager
-def _peak_memory(server: Server, result: Result) -> Iterator[None]:
-    """Sample a server's memory meanwhile and keep the highest."""
-    done = threading.Event()
-    seen: list[Memory] = []
-
-    def sample() -> None:
-        while not done.wait(SAMPLE_S):
-            seen.append(server.processes.memory())
-
-    thread = threading.Thread(target=sample, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        seen.append(server.processes.memory())
-        result.peak = max(seen, key=lambda memory: memory.pss_octets)
-
-
-def _make_server(kind: str, directory: Path, trace: Path | None = None) -> Server:
+def _make_server(kind: str, directory: Path, trace: Path | None = None) -> MeasuredServer:
     certificate, private_key = directory / "certificate.pem", directory / "key.pem"
-    return SERVERS[kind](directory / kind[:2], certificate, private_key, ACCOUNT, PASSWORD, trace)
+    make, fate = SERVERS[kind]
+    return make(directory / kind[:2], certificate, private_key, ACCOUNT, PASSWORD, fate, trace)
 
 
-def _check_queued(server: Server, expected: int) -> None:
+def _check_queued(server: MeasuredServer, expected: int) -> None:
     found = server.queued()
     if found != expected:
         raise BenchError(f"{server.name} has {found} messages in its queue, but {expected} were accepted")
@@ -221,48 +146,6 @@ def _check_queued(server: Server, expected: int) -> None:
 
 def _count(plan: Plan, row: Row) -> int:
     return max(row.sessions, int(plan.messages * row.weight))
-
-
-def _make_certificate(directory: Path) -> None:
-    files = ["-keyout", str(directory / "key.pem"), "-out", str(directory / "certificate.pem")]
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    run(["openssl", "req", "-x509", *key, *files, "-days", "2", "-subj", "/CN=mail.bench.test"])
-
-
-def _file_system(directory: Path) -> str:
-    return run(["findmnt", "-n", "-o", "FSTYPE", "-T", str(directory)]).strip()
-
-
-def _check_disk(directory: Path) -> None:
-    if _file_system(directory) in ("tmpfs", "ramfs"):
-        raise BenchError(
-            f"{directory} is in memory, where fsync does nothing; name a directory on a disk with --dir"
-        )
-
-
-def _machine(directory: Path) -> dict[str, str]:
-    """What the figures depend on, the time of an fdatasync included."""
-    times = []
-    probe = directory / "probe"
-    with probe.open("wb", buffering=0) as file:
-        for _ in range(200):
-            file.write(b"x" * 4096)
-            began = time.perf_counter()
-            os.fdatasync(file.fileno())
-            times.append(time.perf_counter() - began)
-    probe.unlink()
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "cores": str(os.cpu_count()),
-        "kernel": platform.release(),
-        "file system": _file_system(directory),
-        "fdatasync of 4 kB, median": f"{statistics.median(times) * 1000:.2f} ms",
-        "load average before": f"{os.getloadavg()[0]:.2f}",
-    }
-
-
-def _progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _parse_arguments() -> tuple[Plan, Path | None]:
@@ -277,7 +160,7 @@ def _parse_arguments() -> tuple[Plan, Path | None]:
     parser.add_argument("--messages", type=int, help="in a round of an ordinary row (default 3000)")
     parser.add_argument("--rounds", type=int, help="per row and server (default 5)")
     parser.add_argument("--no-sync-calls", action="store_true", help="leave out the run under strace")
-    parser.add_argument("--dir", type=Path, default=Path(__file__).resolve().parent.parent / "var/bench")
+    parser.add_argument("--dir", type=Path, default=DIRECTORY)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to this file")
     options = parser.parse_args()
     patterns = (options.rows or (QUICK_ROWS if options.quick else "*")).split(",")
@@ -291,15 +174,10 @@ def _parse_arguments() -> tuple[Plan, Path | None]:
     return Plan(servers, rows, sync_rows, messages, rounds, options.dir.resolve()), options.json
 
 
-def _end_on_signal(number: int, frame: object) -> None:
-    raise SystemExit(128 + number)  # so that every context manager ends what it started
-
-
 def main() -> int:
     """Command line: Markdown on stdout, progress on stderr."""
     plan, json_file = _parse_arguments()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end_on_signal)
+    end_on_signals()
     try:
         outcome = measure(plan)
     except BenchError as error:

@@ -1,24 +1,22 @@
-"""A fedaemon that accepts and queues, for measuring.
+"""A fedaemon to be measured.
 
-Why: acceptance alone is measured, so delivery is paused and every message goes to a domain that is not
-hosted here: it stays in the queue. The plain port is a submission listener that trusts loopback, because
-smtp-source cannot log in; so even there fedaemon does a submission's header work and identity check, which
-Postfix is spared.
-Invariants: only settings that limit load are changed (rates, sessions, daily messages); durability is as
-always.
+Why: the plain port is a submission listener that trusts loopback, because smtp-source cannot log in; so even
+there fedaemon does a submission's header work and identity check, which Postfix is spared. Where acceptance
+alone is measured, delivery is paused (``KEEP``): every message goes to a domain that is not hosted here, and
+stays in the queue. Where it passes mail on, all of it has one route (``pass_on``).
+Invariants: only settings that limit load are changed (rates, sessions, daily messages); durability, and the
+connections to other servers, are as always.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, ClassVar
 
-from bench.server import Processes, free_ports, run, wait_for_greeting
+from bench.measured import Fate, MeasuredServer
+from bench.server import run
 
 CONFIGURATION = """\
 [server]
@@ -42,109 +40,78 @@ address = "127.0.0.1"
 port = {submission_port}
 tls = "starttls"
 
-[delivery]
-paused = true
-
 [limits]
 sessions = 10000
 sessions_per_address = 10000
 sessions_per_account = 10000
 daily_messages_per_account = 0
+
 """
 
+_PLAIN_PORT = "the plain port does submission's checks and header work"
 
-@dataclass
-class Fedaemon:
-    """A fedaemon with a plain port and a STARTTLS + AUTH port; running between enter and exit.
+KEEP = Fate("[delivery]\npaused = true\n", f"delivery paused; {_PLAIN_PORT}")
 
-    Parameters as for ``bench.postfix.Postfix``.
-    """
 
-    directory: Path
-    certificate: Path
-    private_key: Path
-    account: str
-    password: str
-    trace: Path | None = None
-    name: str = field(default="fedaemon", init=False)
-    note: str = field(
-        default="delivery paused; the plain port does submission's checks and header work", init=False
+def pass_on(port: int) -> Fate:
+    """Return the settings by which all mail goes to a port of loopback."""
+    route = f'[[route]]\ndomain = "*"\nhost = "127.0.0.1"\nport = {port}\n'
+    return Fate(
+        route, f"one route, at most 20 connections; writes a log line for each delivery; {_PLAIN_PORT}"
     )
-    version: str = field(default="", init=False)
-    plain_port: int = field(default=0, init=False)
-    submission_port: int = field(default=0, init=False)
-    processes: Processes = field(init=False)
 
-    def __enter__(self) -> Self:
-        """Start it.
 
-        :raises BenchError: when it does not come up, with the end of its log.
-        """
-        self.version = _installed_version()
-        self.plain_port, self.submission_port = free_ports(2)
-        self.directory.mkdir(parents=True)
-        self._configuration.write_text(
-            CONFIGURATION.format(
-                directory=self.directory,
-                certificate=self.certificate,
-                private_key=self.private_key,
-                plain_port=self.plain_port,
-                submission_port=self.submission_port,
-            )
-        )
-        self._control("domain", "add", self.account.rpartition("@")[2])
-        self._control("account", "add", self.account, "--password-stdin", stdin=self.password + "\n")
-        self.processes = Processes("fedaemon", self.trace)
-        try:
-            self._start()
-        except BaseException:
-            self._end()
-            raise
-        return self
+class Fedaemon(MeasuredServer):
+    """A fedaemon of the installation that runs this."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._end()
+    name: ClassVar[str] = "fedaemon"
+
+    @property
+    def data_dir(self) -> Path:
+        """Where its store is."""
+        return self.directory / "data"
+
+    def control(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run fedaemonctl, beside the daemon or without, and return its output."""
+        return run([_program("fedaemonctl"), "-c", str(self._configuration), *arguments], stdin=stdin)
+
+    def stats(self) -> dict[str, Any]:
+        """The numbers of ``fedaemonctl queue stats``, asked beside the running daemon."""
+        stats: dict[str, Any] = json.loads(self.control("queue", "stats", "--json"))
+        return stats
 
     def queued(self) -> int:
-        """How many messages are in the queue, asked beside the running daemon."""
-        answer = json.loads(self._control("queue", "list", "--json"))
-        return len(answer)
+        """How many recipients wait, one for each message."""
+        waiting: int = self.stats()["waiting"]
+        return waiting
+
+    def _check_installed(self) -> str:
+        program = "import twisted, platform; print(twisted.__version__, platform.python_version())"
+        twisted, python = run([sys.executable, "-c", program]).split()
+        return f"Twisted {twisted}, Python {python}"
+
+    def _configure(self) -> None:
+        self.directory.mkdir(parents=True)
+        text = CONFIGURATION.format(
+            directory=self.directory,
+            certificate=self.certificate,
+            private_key=self.private_key,
+            plain_port=self.plain_port,
+            submission_port=self.submission_port,
+        )
+        self._configuration.write_text(text + self.fate.settings)
+        self.control("domain", "add", self.account.rpartition("@")[2])
+        self.control("account", "add", self.account, "--password-stdin", stdin=self.password + "\n")
+
+    def _commands(self) -> list[list[str]]:
+        configuration = ["--config", str(self._configuration)]
+        return [[_program("twistd"), "-n", "--pidfile=", "fedaemon", *configuration]]
 
     @property
     def _configuration(self) -> Path:
         return self.directory / "fedaemon.toml"
 
-    def _control(self, *arguments: str, stdin: str | None = None) -> str:
-        return run([_program("fedaemonctl"), "-c", str(self._configuration), *arguments], stdin=stdin)
-
-    def _start(self) -> None:
-        log = self.directory / "log"
-        command = [_program("twistd"), "-n", "--pidfile=", "fedaemon", "--config", str(self._configuration)]
-        self.processes.spawn(command, log, cwd=self.directory)
-        for port in (self.plain_port, self.submission_port):
-            wait_for_greeting(self.processes, port, log)
-
-    def _end(self) -> None:
-        self.processes.stop()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
 
 def _program(name: str) -> str:
     """A program of the environment that runs this, so that the same installation is measured."""
     return str(Path(sys.executable).parent / name)
-
-
-def _installed_version() -> str:
-    twisted, python = run(
-        [
-            sys.executable,
-            "-c",
-            "import twisted, platform; print(twisted.__version__, platform.python_version())",
-        ]
-    ).split()
-    return f"Twisted {twisted}, Python {python}"

@@ -138,7 +138,7 @@ def _speed_table(outcome: Outcome, servers: list[str]) -> list[str]:
     pair = len(servers) == 2
     heads = [*(f"{name} msg/s" for name in servers), *(["ratio"] if pair else [])]
     heads += [*(f"{name} CPU ms" for name in servers), *(["ratio"] if pair else []), "load CPU ms"]
-    lines = _table_head(["load", *heads])
+    lines = table_head(["load", *heads])
     for row, results in outcome.rows:
         medians = [results[name].median() for name in servers]
         cells = [f"{each.rate:,.0f}" for each in medians]
@@ -146,33 +146,33 @@ def _speed_table(outcome: Outcome, servers: list[str]) -> list[str]:
         cells += [f"{each.cpu_ms:.2f}" for each in medians]
         cells += [f"{medians[1].cpu_ms / medians[0].cpu_ms:.2f}"] if pair else []
         cells.append(" / ".join(f"{each.load_cpu_ms:.2f}" for each in medians))
-        lines.append(_table_row([row.title, *cells]))
+        lines.append(table_row([row.title, *cells]))
     return lines
 
 
 def _sync_table(outcome: Outcome, servers: list[str]) -> list[str]:
     if not outcome.sync_rows:
         return []
-    lines = _table_head(["calls that wait for the disk, per message", *servers])
+    lines = table_head(["calls that wait for the disk, per message", *servers])
     for row, results in outcome.sync_rows:
         cells = []
         for name in servers:
             result = results[name]
             kinds = ", ".join(f"{call} {n / result.messages:.2f}" for call, n in result.counted.calls.items())
             cells.append(f"{result.per_message:.2f} ({kinds})")
-        lines.append(_table_row([row.title, *cells]))
+        lines.append(table_row([row.title, *cells]))
     return lines
 
 
 def _memory_table(outcome: Outcome, servers: list[str]) -> list[str]:
     if not outcome.rows:
         return []
-    lines = _table_head(["memory: PSS (RSS) of all processes, MiB", *servers])
+    lines = table_head(["memory: PSS (RSS) of all processes, MiB", *servers])
     per_server = [[results[name] for _, results in outcome.rows] for name in servers]
     idle = [max((each.idle for each in results if each.idle), key=_pss) for results in per_server]
     peak = [max((each.peak for each in results if each.peak), key=_pss) for results in per_server]
-    lines.append(_table_row(["idle after start", *map(_memory_cell, idle)]))
-    lines.append(_table_row(["highest under any load above", *map(_memory_cell, peak)]))
+    lines.append(table_row(["idle after start", *map(_memory_cell, idle)]))
+    lines.append(table_row(["highest under any load above", *map(_memory_cell, peak)]))
     return lines
 
 
@@ -186,9 +186,9 @@ def _memory_cell(memory: Memory) -> str:
     return f"{sizes}, {memory.processes} process{plural}"
 
 
-def _table_head(cells: list[str]) -> list[str]:
-    return [_table_row(cells), "|---" + "|--:" * (len(cells) - 1) + "|"]
+def table_head(cells: list[str]) -> list[str]:
+    return [table_row(cells), "|---" + "|--:" * (len(cells) - 1) + "|"]
 
 
-def _table_row(cells: list[str]) -> str:
+def table_row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"

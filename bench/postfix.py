@@ -1,10 +1,10 @@
-"""An isolated Postfix that accepts mail and keeps it, for comparison.
+"""An isolated Postfix, for comparison.
 
-Why: the system's own instance must not be touched, and acceptance alone is to be measured. So the instance
-has its own configuration, queue and ports, and every message is put on hold, which spares Postfix the queue
-manager's work. Everything not named in MAIN_CF is Debian's default; what is named there is either needed to
-run beside the system's instance or spares Postfix work that is not acceptance (name look-ups, rate
-counting, flow control).
+Why: the system's own instance must not be touched. So the instance has its own configuration, queue and
+ports. Where acceptance alone is measured, every message is put on hold (``KEEP``), which spares Postfix the
+queue manager's work; else all of it goes to one next hop (``pass_on``). Everything not named in MAIN_CF is
+Debian's default; what is named there is either needed to run beside the system's instance or spares Postfix
+work that is not acceptance or delivery (name look-ups, rate counting, flow control).
 Invariants: durability is Postfix's default: a file per message, fsynced before the reply. The system's
 configuration in /etc/postfix is only read. With no /dev/log, logging costs next to nothing.
 Known gaps: needs root, because Postfix's master starts its services as other users. AUTH goes to a Dovecot
@@ -16,12 +16,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import ClassVar
 
-from bench.server import BenchError, Processes, free_ports, run, wait_for_greeting
+from bench.measured import Fate, MeasuredServer
+from bench.server import BenchError, run
 
 DAEMONS = Path("/usr/lib/postfix/sbin")
 
@@ -46,12 +45,27 @@ in_flow_delay = 0
 smtpd_peername_lookup = no
 smtpd_client_connection_count_limit = 0
 smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination
-smtpd_recipient_restrictions = check_client_access static:HOLD
 smtpd_tls_cert_file = {certificate}
 smtpd_tls_key_file = {private_key}
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = private/auth
 """
+
+KEEP = Fate(
+    "smtpd_recipient_restrictions = check_client_access static:HOLD\n",
+    "messages go on hold; AUTH by a Dovecot auth process, which is counted",
+)
+
+QUEUES = ("maildrop", "incoming", "active", "deferred", "hold")
+
+
+def pass_on(port: int) -> Fate:
+    """Return the settings by which all mail goes to a port of loopback."""
+    return Fate(
+        f"relayhost = [127.0.0.1]:{port}\n",
+        "one relayhost, at most 20 connections; no flow control, no syslog",
+    )
+
 
 MASTER_CF = """\
 127.0.0.1:{plain_port} inet n - n - - smtpd
@@ -111,74 +125,29 @@ service auth {{
 """
 
 
-@dataclass
-class Postfix:
-    """A Postfix instance with a plain port and a STARTTLS + AUTH port; running between enter and exit.
+class Postfix(MeasuredServer):
+    """A Postfix instance, with the Dovecot auth process that it asks."""
 
-    :param directory: where it may put everything; made on enter, removed on exit; a short path.
-    :param certificate: PEM chain for STARTTLS.
-    :param private_key: its key, PEM.
-    :param account: login name allowed to submit.
-    :param password: its password.
-    :param trace: file for strace's record, None for none.
-    """
-
-    directory: Path
-    certificate: Path
-    private_key: Path
-    account: str
-    password: str
-    trace: Path | None = None
-    name: str = field(default="Postfix", init=False)
-    note: str = field(
-        default="messages go on hold; AUTH by a Dovecot auth process, which is counted", init=False
-    )
-    version: str = field(default="", init=False)
-    plain_port: int = field(default=0, init=False)
-    submission_port: int = field(default=0, init=False)
-    processes: Processes = field(init=False)
-
-    def __enter__(self) -> Self:
-        """Start it.
-
-        :raises BenchError: when Postfix or Dovecot is missing, we are not root, or they do not come up.
-        """
-        _check_installed()
-        self.version = run(["postconf", "-dh", "mail_version"]).strip()
-        self.plain_port, self.submission_port = free_ports(2)
-        self._write_configuration()
-        self.processes = Processes("postfix", self.trace)
-        try:
-            self._start()
-        except BaseException:
-            self._end()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._end()
+    name: ClassVar[str] = "Postfix"
 
     def queued(self) -> int:
-        """How many messages are on hold, which is where all of them must be."""
-        return sum(1 for _ in (self.directory / "queue/hold").iterdir())
+        """How many messages are in any of the queues, those on hold included."""
+        return sum(
+            path.is_file() for queue in QUEUES for path in (self.directory / "queue" / queue).rglob("*")
+        )
 
-    def _write_configuration(self) -> None:
+    def _check_installed(self) -> str:
+        _check_programs()
+        return run(["postconf", "-dh", "mail_version"]).strip()
+
+    def _configure(self) -> None:
         if len(str(self.directory)) > 70:
             raise BenchError(
                 f"{self.directory}: too long for the names of Postfix's sockets; choose another --dir"
             )
         configuration = self.directory / "conf"
-        for each in (
-            configuration,
-            self.directory / "queue",
-            self.directory / "data",
-            self.directory / "dovecot",
-        ):
+        for name in ("conf", "queue", "data", "dovecot"):
+            each = self.directory / name
             each.mkdir(parents=True)
             each.chmod(0o755)
         shutil.chown(self.directory / "data", "postfix", "postfix")
@@ -190,29 +159,24 @@ class Postfix:
             "plain_port": self.plain_port,
             "submission_port": self.submission_port,
         }
-        (configuration / "main.cf").write_text(MAIN_CF.format(**values))
+        (configuration / "main.cf").write_text(MAIN_CF.format(**values) + self.fate.settings)
         (configuration / "master.cf").write_text(MASTER_CF.format(**values))
         (self.directory / "dovecot.conf").write_text(DOVECOT_CONF.format(**values))
         users = self.directory / "users"
         users.write_text(f"{self.account}:{self.password}\n")
         users.chmod(0o640)
         shutil.chown(users, "root", "dovecot")
-
-    def _start(self) -> None:
-        log = self.directory / "log"
         # Makes the directories of the queue with the owners and modes that Postfix wants.
-        run(["postfix", "-c", str(self.directory / "conf"), "check"])
-        self.processes.spawn(["dovecot", "-F", "-c", str(self.directory / "dovecot.conf")], log)
-        self.processes.spawn([str(DAEMONS / "master"), "-c", str(self.directory / "conf")], log)
-        for port in (self.plain_port, self.submission_port):
-            wait_for_greeting(self.processes, port, log)
+        run(["postfix", "-c", str(configuration), "check"])
 
-    def _end(self) -> None:
-        self.processes.stop()
-        shutil.rmtree(self.directory, ignore_errors=True)
+    def _commands(self) -> list[list[str]]:
+        return [
+            ["dovecot", "-F", "-c", str(self.directory / "dovecot.conf")],
+            [str(DAEMONS / "master"), "-c", str(self.directory / "conf")],
+        ]
 
 
-def _check_installed() -> None:
+def _check_programs() -> None:
     if os.geteuid() != 0:
         raise BenchError("Postfix can only be started by root; use --server fedaemon to measure without it")
     for program, package in (("postfix", "postfix"), ("dovecot", "dovecot-core")):

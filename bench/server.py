@@ -17,14 +17,14 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
 
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 15.0
+POLL_S = 0.01
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 # What makes file content durable, and what could do so through a descriptor opened O_(D)SYNC.
 _TRACED_CALLS = "fsync,fdatasync,sync,syncfs,sync_file_range,msync,openat,pwrite64,pwritev,pwritev2"
@@ -36,34 +36,16 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Memory of all processes of a server together."""
+    """Memory of all processes of a server together.
+
+    *anonymous_octets* leaves out the pages of mapped files, such as a store, which the system takes away when
+    it needs them.
+    """
 
     processes: int
     rss_octets: int
     pss_octets: int
-
-
-class Server(Protocol):
-    """A mail server that accepts and queues, as the measurement sees it."""
-
-    name: str
-    version: str
-    note: str
-    plain_port: int
-    submission_port: int
-    processes: Processes
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-    def queued(self) -> int:
-        """How many messages lie in the queue."""
+    anonymous_octets: int
 
 
 class Processes:
@@ -132,16 +114,14 @@ class Processes:
 
     def memory(self) -> Memory:
         """Resident and proportional memory of all living processes."""
-        rss = pss = count = 0
+        totals = Counter[str]()
         for pid in self.pids():
             with contextlib.suppress(OSError):
-                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                    if line.startswith("Rss:"):
-                        rss += int(line.split()[1]) * 1024
-                        count += 1
-                    elif line.startswith("Pss:"):
-                        pss += int(line.split()[1]) * 1024
-        return Memory(count, rss, pss)
+                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+                    name, size = line.split()[:2]
+                    totals[name] += int(size) * 1024
+                totals["processes"] += 1
+        return Memory(totals["processes"], totals["Rss:"], totals["Pss:"], totals["Anonymous:"])
 
     def check_alive(self, log: Path) -> None:
         """:raises BenchError: when a started process has ended by itself."""
@@ -189,7 +169,7 @@ def wait_for_greeting(processes: Processes, port: int, log: Path) -> None:
                 probe.sendall(b"QUIT\r\n")
                 probe.recv(512)
                 return
-        time.sleep(0.05)
+        time.sleep(POLL_S)
     tail = log.read_text(errors="replace")[-2000:] if log.exists() else ""
     raise BenchError(f"no greeting on port {port} after {START_LIMIT_S:.0f} s; {log} ends:\n{tail}")
 

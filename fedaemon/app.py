@@ -30,10 +30,10 @@ from fedaemon.accounts.lockout import Lockout
 from fedaemon.accounts.sasl import MECHANISMS
 from fedaemon.config import BadSettings, Listener, Settings, read_settings
 from fedaemon.delivery.capture import CaptureFinder, CaptureTransport
-from fedaemon.delivery.manager import DeliveryManager, wall_clock_ms
-from fedaemon.delivery.mx import HostFinder
 from fedaemon.delivery.hooks.client import HookClient
 from fedaemon.delivery.hooks.lane import HookLane
+from fedaemon.delivery.manager import DeliveryManager, wall_clock_ms
+from fedaemon.delivery.mx import HostFinder
 from fedaemon.delivery.remote import Finder
 from fedaemon.delivery.retention import Retention
 from fedaemon.delivery.routes import match

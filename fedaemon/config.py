@@ -118,7 +118,7 @@ class Dns:
     nameservers: tuple[tuple[str, int], ...] = setting("nameservers", kinds.NAMESERVERS, ())
     """(address, port) of the name servers to ask; empty for the system's."""
     trust_ad: str = setting("trust_ad", kinds.choice("auto", "yes", "no"), "auto")
-    """Believe those servers when they say that DNSSEC vouches for an answer; auto: when all are on this machine."""
+    """Believe them when they say that DNSSEC vouches for an answer; auto: when all are on this machine."""
 
 
 @dataclass(frozen=True, slots=True)

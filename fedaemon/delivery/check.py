@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from fedaemon.delivery import history, pauses
+from fedaemon.delivery.claiming import LOOKUP_MS
 from fedaemon.delivery.queue import END_OF_TIME, belongs, index_key, place
 from fedaemon.delivery.records import (
     FINAL,
@@ -146,7 +147,7 @@ def _wrong_entries(snapshot: Snapshot, now_ms: int) -> Iterator[tuple[str, Key]]
             hint_ms = hints.get((lane, destination), due_ms + 1)
             turn_ms = turns.get(lane, END_OF_TIME)
             # A lane that had a turn has its next one behind the others, which is now at the latest.
-            no_turn = turn_ms > max(hint_ms, now_ms) and lane[1:] not in paused
+            no_turn = turn_ms > max(hint_ms, now_ms + LOOKUP_MS) and lane[1:] not in paused
             late = hint_ms > due_ms or no_turn
             if late and (lane, destination) not in in_line:
                 yield "queue.unscheduled", key

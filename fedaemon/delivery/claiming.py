@@ -21,6 +21,7 @@ recipients, so that it ends in some milliseconds whatever waits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, cast
 
@@ -43,7 +44,7 @@ MAX_PER_ATTEMPT: Final = 100
 MAX_LANES: Final = 100
 MAX_HINTS: Final = 200
 MAX_LINE: Final = 50
-MAX_PUT_OFF: Final = 200
+MAX_PUT_OFF: Final = 150
 
 UNDER_WAY_MS: Final = 5000
 """How long a recipient that is due, but whose last attempt has not ended yet, is left alone."""
@@ -113,7 +114,7 @@ class ClaimOrder:
     lines: Sequence[Line] = ()
     last: Mapping[str, str] = field(default_factory=dict)
     paused: Callable[[str], bool] = lambda lane: False
-    under_way: frozenset[tuple[str, int]] = frozenset()
+    under_way: AbstractSet[tuple[str, int]] = frozenset()
 
 
 @dataclass(slots=True)
@@ -231,7 +232,9 @@ class _Claiming:
         until = self._left - share
         met: set[str] = set()
         looked_up = True
-        for key, _ in list(transaction.scan((DUE, lane, 0), (DUE, lane, now_ms + 1), limit=MAX_HINTS)):
+        # Most hints bring something: no need to look at many more than the share can use.
+        limit = min(MAX_HINTS, max(10, 2 * share))
+        for key, _ in list(transaction.scan((DUE, lane, 0), (DUE, lane, now_ms + 1), limit=limit)):
             destination = cast(str, key[3])
             if destination in met:
                 transaction.delete(key)

@@ -184,8 +184,11 @@ class DeliveryManager:
             in_background(self._refresh(), "reading what was paused")
 
     async def _refresh(self) -> None:
+        paused = self.sites.pauses
         await self._keeper.refresh()
         self._apply_pauses()
+        if any(each not in paused for each in self.sites.pauses):
+            await self._remote.unclaim()
         self.wake()
 
     def _wake_lanes(self) -> None:

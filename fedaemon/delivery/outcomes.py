@@ -99,7 +99,9 @@ def record_outcomes(
     _write_timeline(transaction, queue_id, message, ended, now_ms)
     reported = bounce.report(transaction, terms, queue_id, message, ended, now_ms)
     hooked = note(transaction, terms.blobs, queue_id, message, ended, now_ms) > 0
-    finished = finish_if_over(transaction, queue_id, message, now_ms)
+    finished = False
+    if message.recipients > 1 or ended[0].recipient.state in FINAL:
+        finished = finish_if_over(transaction, queue_id, message, now_ms)
     return Recorded(finished, reported, hooked, queue_id, message, tuple(ended))
 
 
@@ -245,6 +247,7 @@ def _write_timeline(
             tls=outcome.tls,
             certificate=outcome.certificate,
             policy=outcome.policy,
+            tls_failure=outcome.tls_failure,
             reused=outcome.reused,
             code=outcome.code,
             status=outcome.status,

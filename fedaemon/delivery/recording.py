@@ -7,6 +7,7 @@ written down would be delivered again; the claims of a batch are forgotten with 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -50,6 +51,7 @@ class Recording:
         self._recorded = recorded
         self._resumed = resumed
         self._batches: dict[int, int] = {}
+        self._settled: set[int] = set()
         self._waits: set[Deferred[None]] = set()
         self._stopped = False
 
@@ -63,13 +65,23 @@ class Recording:
         if claims:
             self._batches[batch] = len(claims)
 
-    def left_in(self, claim: Claim) -> bool:
-        """Count a claim of its batch as over; return True for the last."""
+    def over(self, claim: Claim) -> None:
+        """What became of a claim is durable; with the last of its batch the batch may be forgotten."""
         self._batches[claim.batch] -= 1
-        if self._batches[claim.batch]:
-            return False
-        del self._batches[claim.batch]
-        return True
+        if not self._batches[claim.batch]:
+            del self._batches[claim.batch]
+            self._settled.add(claim.batch)
+
+    async def forget_settled(self) -> None:
+        """Forget the batches that are over; for the end, when no further write would do it."""
+        settled = frozenset(self._settled)
+        if settled:
+            await self._store.write(partial(self._forget, settled))
+            self._settled -= settled
+
+    def _forget(self, settled: frozenset[int], transaction: Transaction) -> None:
+        for batch in settled:
+            settle(transaction, self._run, batch)
 
     def stop(self) -> None:
         """Wait no more: what the store refuses now is found by the next start."""
@@ -82,11 +94,10 @@ class Recording:
 
         :param claimed: they are what became of an attempt, and not of recipients that nobody claimed.
         """
-        last = claimed and self.left_in(claim)
         tries = 0
         while True:
             try:
-                self._recorded(await self._write(terms, claim, outcomes, last))
+                self._recorded(await self._write(terms, claim, outcomes, claimed))
             except MailError as error:
                 pause_s = RETRIES_S[min(tries, len(RETRIES_S) - 1)]
                 tries += 1
@@ -99,6 +110,8 @@ class Recording:
                 _log.failure("{queue_id}: outcomes could not be recorded", queue_id=claim.queue_id)
                 if tries:
                     # The attempt that the claim stored stands.
+                    if claimed:
+                        self.over(claim)
                     return
                 tries += 1
                 text = "an internal error of this server"
@@ -108,16 +121,22 @@ class Recording:
             else:
                 return
 
-    def _write(self, terms: Terms, claim: Claim, outcomes: list[Outcome], last: bool) -> Deferred[Recorded]:
+    async def _write(self, terms: Terms, claim: Claim, outcomes: list[Outcome], claimed: bool) -> Recorded:
+        """Record outcomes, and forget the batches whose outcomes are all durable before this or with it."""
         now_ms = self._now_ms()
+        last = claimed and self._batches[claim.batch] == 1
+        settled = frozenset(self._settled | {claim.batch}) if last else frozenset(self._settled)
 
         def write(transaction: Transaction) -> Recorded:
             recorded = record_outcomes(transaction, terms, claim.queue_id, outcomes, now_ms)
-            if last:
-                settle(transaction, self._run, claim.batch)
+            self._forget(settled, transaction)
             return recorded
 
-        return self._store.write(write)
+        recorded = await self._store.write(write)
+        if claimed:
+            self.over(claim)
+        self._settled -= settled
+        return recorded
 
     async def _wait(self, seconds: float) -> bool:
         """Wait while nothing is claimed; False when the server stops meanwhile."""

@@ -17,7 +17,7 @@ from fedaemon.delivery.verdicts import CONNECTION_PHASES
 from fedaemon.store.interface import Key, Transaction
 from fedaemon.store.spaces import DESTINATION
 
-SLICE: Final = 200
+SLICE: Final = 100
 SOON_MS: Final = 1000
 """What is due this soon is left alone."""
 

@@ -13,6 +13,7 @@ be recorded (disk full) nothing more is claimed, because what cannot be written 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -29,14 +30,14 @@ from fedaemon.delivery.classification import Classifier
 from fedaemon.delivery.outcomes import Recorded, Terms
 from fedaemon.delivery.queue import look
 from fedaemon.delivery.recording import Recording
-from fedaemon.delivery.recovery import put_back, settle
+from fedaemon.delivery.recovery import put_back
 from fedaemon.delivery.release import release
 from fedaemon.delivery.sites.registry import Sites
 from fedaemon.delivery.sites.site import Site
 from fedaemon.delivery.transport import NextHost, Outcome, Result, Transport
 from fedaemon.delivery.verdicts import classified, judge_site
 from fedaemon.errors import MailError
-from fedaemon.store.interface import Store, Transaction
+from fedaemon.store.interface import Store
 
 if TYPE_CHECKING:
     from fedaemon.delivery.attempts import Signer
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 STARTS_PER_TURN: Final = 20
 """Attempts begun in one turn of the reactor, so that a full window does not hold it up."""
+
+CLAIM_SLICE: Final = 150
+"""Recipients claimed in one transaction: some ten milliseconds of the writer's time."""
 
 RETRY_S: Final = 5.0
 """After a claim that the store refused."""
@@ -91,7 +95,7 @@ class RemoteLane:
         self._run = run
         self._transport = transport
         self._attempts = Attempts(store, blobs, transport, run, signer)
-        self._recording = Recording(store, clock, now_ms, run, recorded=recorded, resumed=self.wake)
+        self._recording = Recording(store, clock, now_ms, run, recorded=recorded, resumed=self._resume)
         self._alarm = Alarm(clock, now_ms, self.wake)
         self._rate_alarm = Alarm(clock, now_ms, self._start_ready)
         self._running = False
@@ -129,34 +133,42 @@ class RemoteLane:
             self._claiming = True
             self._claimed = in_background(self._claim_turns(), "claiming")
 
+    def _resume(self) -> None:
+        """The store takes outcomes again."""
+        self._start_ready()
+        self.wake()
+
+    async def unclaim(self) -> None:
+        """Put back what has not begun: some of it may have been paused."""
+        ready = self.sites.take_ready()
+        if ready:
+            await self._put_back(ready)
+
     async def stop(self) -> None:
         """Let attempts end, at most for the transport's drain time; put back what did not begin."""
         self.pause()
         self._stopped = True
         if self._claimed is not None:
             await self._claimed
-        unbegun = self.sites.take_ready()
-        if unbegun:
-            await self._put_back(unbegun)
+        await self.unclaim()
         await self._transport.close()
         self._recording.stop()
         await DeferredList(list(self._under_way))
+        with suppress(MailError):
+            # What stays is met, and found to be over, by the next start.
+            await self._recording.forget_settled()
 
     async def _put_back(self, claims: list[Claim]) -> None:
         """Undo claims whose attempt does not take place."""
         now_ms = self._now_ms()
-        batches = [each.batch for each in claims if self._recording.left_in(each)]
-
-        def undo(transaction: Transaction) -> None:
-            put_back(transaction, claims, now_ms)
-            for batch in batches:
-                settle(transaction, self._run, batch)
-
         try:
-            await self._store.write(undo)
+            await self._store.write(partial(put_back, claims=claims, now_ms=now_ms))
         except MailError as error:
             # Not lost: the next start finds the claims of this run.
             _log.error("delivery: {count} claims were not put back: {why}", count=len(claims), why=error.text)
+        else:
+            for each in claims:
+                self._recording.over(each)
         self.wake()
 
     # -- Claiming --------------------------------------------------------------------------------------------
@@ -190,7 +202,7 @@ class RemoteLane:
         order = ClaimOrder(
             run=self._run,
             batch=self._batch,
-            recipients=sites.free,
+            recipients=min(sites.free, CLAIM_SLICE),
             schedule=self.terms.schedule,
             standing=sites.standing,
             lines=lines,
@@ -290,7 +302,7 @@ class RemoteLane:
 
     def _start_ready(self) -> None:
         """Begin attempts as slots allow, some in each turn of the reactor."""
-        if self._starting or not self._running:
+        if self._starting or not self._running or self._recording.stuck:
             return
         # Attempts that end at once come back here: the loop below goes on for them.
         self._starting = True
@@ -323,13 +335,14 @@ class RemoteLane:
             # What our own stop cut off says nothing of the site.
             outcomes, recovered = judge_site(site, outcomes, self._now_ms(), began_ms, self.sites.sources)
             self._clear(site)
+        self.sites.ended(site, claimed)
+        self._start_ready()
         await self._record(claimed, outcomes)
+        self.sites.recorded(claimed)
         for again_ms in {each.again_ms for each in outcomes if each.again_ms}:
             self._alarm.set(again_ms)
-        self.sites.done(site, claimed)
         if recovered:
             self._keep(in_background(self._release(site), "releasing"))
-        self._start_ready()
         if (self._more or self._wanted or self.sites.has_lines) and self.sites.is_low_at(site):
             self.wake()
 
@@ -341,7 +354,7 @@ class RemoteLane:
         """
         if not site.until_ms(self._now_ms(), self.sites.sources):
             return
-        self.sites.on_close()
+        self.sites.on_close(site)
         if len(site.ready):
             self._keep(in_background(self._put_back(self.sites.take_ready(site)), "putting back"))
 

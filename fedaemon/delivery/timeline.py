@@ -4,9 +4,10 @@ It exists for promise 7: every wait can be explained. The first entry ("accepted
 message's own record, so that accepting a message writes nothing here.
 
 Entries are JSON objects with ``event`` and, as far as they apply, ``recipients`` (numbers), ``host``,
-``address``, ``tls``, ``phase``, ``code``, ``status``, ``reply``, ``duration_ms``, ``next_attempt_ms``,
-``why``, ``report``. Events: accepted, delivered, deferred, bounced, expired, held, released, retried,
-interrupted, report, redacted.
+``address``, ``source``, ``tls``, ``certificate``, ``policy``, ``tls_failure``, ``reused``, ``phase``, ``code``,
+``status``, ``reply``, ``category``, ``rule``, ``duration_ms``, ``next_attempt_ms``, ``why``, ``report``.
+Events: accepted, delivered, deferred, bounced, expired, held, released, retried, interrupted, report,
+complaint, redacted.
 
 Limits: recipients that met the same fate in one attempt share one entry.
 """

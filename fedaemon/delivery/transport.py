@@ -45,8 +45,9 @@ class HostTls:
     *policy* is shown to people and stored with each delivery: "opportunistic", "dane", "mta-sts enforce",
     "mta-sts testing", "route", "domain", "requiretls" or "tls-required: no". *names* are what the certificate
     may be for (VERIFY, and DANE with usage 2), by default the host's name. A host with a *problem* must not be
-    used, unless *testing*: the text says why, and *failure* is the result type of RFC 8460 4.3 that goes with it. *testing*: the
-    certificate is checked and the result counted, but the message is delivered whatever it is.
+    used, unless *testing*: the text says why, and *failure* is the result type of RFC 8460 4.3 that goes with
+    it. *testing*: the certificate is checked and the result counted, but the message is delivered whatever it
+    is.
     """
 
     level: TlsPolicy = TlsPolicy.OPPORTUNISTIC
@@ -159,10 +160,11 @@ class Outcome:
     it, such as "self-signed"); *policy* is the ``HostTls.policy`` that held; *tls_failure* the result type of
     RFC 8460 4.3 when TLS or its policy was what failed. *source* is the local address of the connection,
     *reused* says that it had carried messages before. *dsn_passed_on*: the next host takes over the duty to
-    report (RFC 3461 5.2.2); *limit_lost*: it does not know of the time that DELIVERBY gave. *effect* is run in the transaction that records the outcome (a local delivery
-    appends to the mailbox there). *category*, *rule*, *explanation* and *slow_down*
-    (the host wants less mail at a time) are added by the classification, *site* by the lane. *again_ms*
-    overrules the schedule: when to try again, 0 for as the schedule says.
+    report (RFC 3461 5.2.2); *limit_lost*: it does not know of the time that DELIVERBY gave. *effect* is run
+    in the transaction that records the outcome (a local delivery appends to the mailbox there). *category*,
+    *rule*, *explanation* and *slow_down* (the host wants less mail at a time) are added by the
+    classification, *site* by the lane. *again_ms* overrules the schedule: when to try again, 0 for as the
+    schedule says.
     """
 
     number: int

@@ -52,10 +52,15 @@ def judge_site(
     came back from being down.
     """
     judged = [replace(each, site=site.name) for each in outcomes]
+    # Who is turned away at the door comes with fewer connections first, and only then with fewer messages.
+    crowd = site.limit > 1
     troubles = [each for each in judged if _is_trouble(each)]
     recovered = False
     if troubles and len(troubles) == len(judged):
         site.troubled(now_ms, began_ms)
+        if not site.down_until_ms:
+            # Others get through: with fewer at a time this one will, too.
+            judged = [replace(each, again_ms=now_ms + site.moment_ms()) for each in judged]
     elif judged:
         recovered = site.succeeded(now_ms)
     for position, outcome in enumerate(judged):
@@ -64,7 +69,7 @@ def judge_site(
         site.note_error(outcome, now_ms)
         if outcome.category == "blocklist" and outcome.result is Result.TEMPORARY and outcome.code:
             judged[position] = _blocked(site, outcome, now_ms, sources)
-    if any(each.slow_down for each in judged):
+    if any(each.slow_down and not (crowd and each.phase in CONNECTION_PHASES) for each in judged):
         site.slow_down(now_ms, began_ms)
     if any(each.result is Result.DELIVERED for each in judged):
         site.delivered += 1

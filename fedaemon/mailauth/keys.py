@@ -134,6 +134,11 @@ def active_keys(snapshot: Snapshot, domain: str) -> tuple[DkimKey, ...]:
     return tuple(sorted(found, key=lambda key: ALGORITHMS.index(key.algorithm)))
 
 
+def has_keys(snapshot: Snapshot) -> bool:
+    """Return True when there is any key at all: without one no message needs to be looked at."""
+    return any(True for _ in snapshot.scan((DKIM_KEY,), limit=1))
+
+
 def signing_keys(snapshot: Snapshot, domain: str) -> tuple[DkimKey, ...]:
     """Return the keys that sign mail from *domain*: its own, else those of its nearest parent here.
 

@@ -29,7 +29,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from fedaemon.errors import BadSyntax, Unavailable
-from fedaemon.mailauth.keys import DkimKey, signing_keys
+from fedaemon.mailauth.keys import DkimKey, has_keys, signing_keys
 from fedaemon.mailauth.private_key import BadKey, PrivateKey, from_der
 from fedaemon.mailauth.signature import hash_body, open_message, write_signatures
 from fedaemon.store.interface import Content, Store
@@ -103,6 +103,8 @@ class Signer:
                 caller.callback(result)
 
     async def _sign(self, content: Content, cache_key: str) -> bytes:
+        if not await self._store.read(has_keys):
+            return b""
         known = self._signed.get(cache_key)
         fresh = known is not None and 0 <= self._now_s() - known.at_s < CACHED_S
         if known is not None and fresh and await self._keys(known.domain) == known.keys:

@@ -14,6 +14,7 @@ Limits: integers 0..2**64-1. KEY_OCTETS in all: LMDB takes 511, one of which is 
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 
 from fedaemon.store.errors import StoreError
 from fedaemon.store.interface import Key
@@ -32,10 +33,7 @@ def encode_key(key: Key) -> bytes:
     for part in key:
         kind = type(part)
         if kind is str:
-            piece = part.encode() if part.isascii() else _text(part)  # type: ignore[union-attr]
-            if b"\x00" in piece:
-                piece = piece.replace(b"\x00", b"\x00\xff")
-            pieces.append(b"\x03%b\x00" % piece)
+            pieces.append(_text_part(part))
         elif kind is int:
             try:
                 pieces.append(_pack_integer(_INTEGER, part))
@@ -47,6 +45,15 @@ def encode_key(key: Key) -> bytes:
     if len(data) > KEY_OCTETS:
         raise StoreError(f"a key of {len(data)} octets is longer than {KEY_OCTETS}: {data[:60]!r}…")
     return data
+
+
+@lru_cache(4096)
+def _text_part(part: str) -> bytes:
+    """Encode text with tag and end; the names of spaces, domains and accounts come again and again."""
+    piece = part.encode() if part.isascii() else _text(part)
+    if b"\x00" in piece:
+        piece = piece.replace(b"\x00", b"\x00\xff")
+    return b"\x03%b\x00" % piece
 
 
 def _text(part: object) -> bytes:

@@ -216,7 +216,8 @@ def _suppressed(recipient: Address, found: suppression.Suppression) -> Refused:
         suppression.COMPLAINED: f"who reads it complained about mail of {account} on {since}{said}",
     }.get(found.category, f"the administrator suppressed it for {account} on {since}{said}")
     until = f"until {suppression.when(found.until_ms)} " if found.until_ms else ""
-    status = "5.1.1" if found.category == suppression.BOUNCED else "5.7.1"
+    # A status of its own, so that a program can tell this refusal from an address that does not exist here.
+    status = "5.1.8" if found.category == suppression.BOUNCED else "5.7.1"
     return Refused(
         f"<{recipient}> is suppressed {until}because {why}. If it takes mail again, ask the administrator for: "
         f"fedaemonctl suppression remove {account} {recipient}",

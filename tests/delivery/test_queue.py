@@ -85,7 +85,9 @@ def test_a_message_is_due_at_its_release() -> None:
     assert world.view(lambda snapshot: look_local(snapshot, world.now_ms(), 10)) == ([], release_ms)
 
 
-@pytest.mark.parametrize(("priority", "lane_class"), [(9, "0"), (1, "0"), (0, "1"), (-3, "1"), (-4, "2"), (-9, "2")])
+@pytest.mark.parametrize(
+    ("priority", "lane_class"), [(9, "0"), (1, "0"), (0, "1"), (-3, "1"), (-4, "2"), (-9, "2")]
+)
 def test_priorities_are_three_classes(priority: int, lane_class: str) -> None:
     """RFC 6710 with the three levels of its MIXER profile: urgent, normal, non-urgent."""
     assert lane_of(ALICE, priority) == lane_class + ALICE

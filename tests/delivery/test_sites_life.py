@@ -289,6 +289,53 @@ def test_what_is_paused_waits_until_it_is_resumed(kind: Any, name: str) -> None:
     assert (world.states(paused), world.states(other)) == (["delivered"], ["delivered"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("account", ALICE), ("domain", "remote.test"), ("site", "mx.remote.test")]
+)
+def test_a_pause_holds_for_what_was_claimed_already(world: World, kind: Any, name: str) -> None:
+    """What is under way ends; what waits in memory for its turn is not begun."""
+    world.transport.answer = None
+    for _ in range(30):
+        world.enqueue("carol@remote.test")
+    world.manager.wake()
+    world.settle()
+    assert len(world.transport.waiting) == 5
+    world.transact(lambda transaction: pauses.pause(transaction, kind, name, "", world.now_ms()))
+    world.manager.foreign_commit()
+    world.settle()
+    for _ in range(5):
+        world.transport.finish()
+        world.settle()
+    assert tried(world) == 5
+    world.transport.answer = lambda address: ACCEPTED
+    world.transact(lambda transaction: pauses.resume(transaction, kind, name, world.now_ms()))
+    world.manager.foreign_commit()
+    world.pass_time(5, step=1)
+    assert {row["status"] for row in world.rows()} == {"sent"}
+
+
+def test_who_is_turned_away_while_others_are_let_in_comes_again_soon(world: World) -> None:
+    """A limit of connections at the other side is no reason to wait five minutes, nor to try it over and over."""
+    world.transport.answer = None
+    for _ in range(40):
+        world.enqueue("carol@remote.test")
+    world.manager.wake()
+    world.settle()
+    world.transport.finish(CUT_OFF, -1)
+    world.settle()
+    (late,) = [row for row in world.rows() if row["status"] == "deferred"]
+    assert late["next_attempt_ms"] <= world.now_ms() + 31_000
+    (site,) = world.manager.sites
+    most = 0
+    for _ in range(60):
+        most = max(most, len(world.transport.waiting))
+        if world.transport.waiting:
+            world.transport.finish()
+        world.pass_time(1, step=1)
+    assert site.limit == 4
+    assert {row["status"] for row in world.rows()} == {"sent"}
+
+
 def test_new_limits_hold_at_once(world: World) -> None:
     """A reload with another rate or number of connections is minded by sites that exist."""
     world.transport.answer = None

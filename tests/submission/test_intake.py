@@ -164,7 +164,7 @@ def test_a_suppressed_recipient_is_refused_with_all_there_is_to_know(world: Worl
     """When it bounced, what the remote said, until when, and who can lift it."""
     suppress(world)
     error = refusal(world, "Gone@ELSE.test")
-    assert (error.code, error.status) == (550, "5.1.1")
+    assert (error.code, error.status) == (550, "5.1.8")
     for part in (
         "bounced there on 2023-11-14 22:13 UTC",
         "(550 5.1.1 no such user)",

@@ -23,6 +23,7 @@ from fedaemon.delivery import pauses
 from fedaemon.delivery.background import Alarm, in_background
 from fedaemon.delivery.claiming import Line
 from fedaemon.delivery.sites.registry import Sites
+from fedaemon.delivery.sites.site import Site
 from fedaemon.delivery.sites.site_records import (
     MAX_WRITTEN,
     forget_sites,
@@ -82,10 +83,10 @@ class SiteKeeper:
         self._sites.pauses = await self._store.read(pauses.read)
         await self._store.read(partial(nudged, self._sites))
 
-    def _closed(self) -> None:
-        """A site has closed: write it down at once."""
+    def _closed(self, site: Site) -> None:
+        """*site* has closed: write it down at once."""
         if self._running:
-            in_background(self._keep(), "keeping a site that has closed")
+            in_background(self._write([site]), "keeping a site that has closed")
 
     def _wake(self) -> None:
         in_background(self._turn(), "keeping sites")
@@ -107,8 +108,10 @@ class SiteKeeper:
         counters.gauge("attempts_active", self._sites.active)
         counters.gauge("sites", len(self._sites))
         changed = [site for site in self._sites if site.changed][:MAX_WRITTEN]
-        if not changed:
-            return
+        if changed:
+            await self._write(changed)
+
+    async def _write(self, changed: list[Site]) -> None:
         now_ms = self._now_ms()
         records = [(site.name, site_record(site, now_ms)) for site in changed]
         for site in changed:

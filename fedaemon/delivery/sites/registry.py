@@ -16,6 +16,7 @@ from __future__ import annotations
 import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from fedaemon.delivery.claiming import Claim, Line, Standing
@@ -38,7 +39,7 @@ IDLE_MS: Final = 10 * MINUTE_MS
 """A site that is well and has not been used for this long is forgotten."""
 
 
-def _unheard() -> None:
+def _unheard(site: Site) -> None:
     """Nobody is to be told."""
 
 
@@ -46,7 +47,7 @@ class Sites:
     """All sites, and what is claimed.
 
     *active* counts attempts under way, *claimed* recipients in memory. *shaping*, *sources* and *pauses* may
-    be replaced. *on_close* is called when a site is found closed at the end of an attempt.
+    be replaced. *on_close* is called with a site that is found closed at the end of an attempt.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Sites:
         self._paused_lanes: frozenset[str] = frozenset()
         self.active = 0
         self.claimed = 0
-        self.on_close: Callable[[], None] = _unheard
+        self.on_close: Callable[[Site], None] = _unheard
         self._now_ms = now_ms
         self._recipients = recipients
         self._attempts = attempts
@@ -122,9 +123,9 @@ class Sites:
         """True when it is time to claim more: a transaction should bring more than one message."""
         return self.free > self._recipients // 20 and len(site.ready) <= site.limit // 2
 
-    def under_way(self) -> frozenset[tuple[str, int]]:
-        """Return (queue id, number) of all recipients here."""
-        return frozenset(self._under_way)
+    def under_way(self) -> AbstractSet[tuple[str, int]]:
+        """Return (queue id, number) of all recipients here: the set itself, which goes on changing."""
+        return self._under_way
 
     # -- For claims
 
@@ -160,12 +161,10 @@ class Sites:
             standing = self._standing_of(name, now_ms)
             if standing.frozen or (standing.room <= 0 and standing.until_ms <= now_ms):
                 continue
-            lane = min(lanes, key=lambda each: each[0])
-            lanes.move_to_end(lane)
-            chosen.append(Line(name, lane))
-            for other in list(lanes)[: min(len(lanes) - 1, standing.room - 1)]:
-                lanes.move_to_end(other)
-                chosen.append(Line(name, other))
+            # By class, and by turn within each: what is urgent has the room first.
+            for lane in sorted(lanes, key=lambda each: each[0])[: max(1, standing.room)]:
+                lanes.move_to_end(lane)
+                chosen.append(Line(name, lane))
             if len(chosen) >= LINES_SERVED:
                 break
         return chosen
@@ -218,15 +217,19 @@ class Sites:
         One that is closed, or has too much here already, does not: the claim is over then.
         """
         self._looked_up(claim)
-        name, limits = self._shaping.site_of(claim.hosts)
-        site = self.open(name, (claim.destination,), limits)
-        site.hosts = claim.hosts
+        site = self._sites.get(self._known.get(claim.destination, ""))
+        if site is None or site.hosts is not claim.hosts:
+            name, limits = self._shaping.site_of(claim.hosts)
+            site = self.open(name, (claim.destination,), limits)
+            site.hosts = claim.hosts
         fits = site.recipients < self._share and not site.until_ms(self._now_ms(), self.sources)
-        if fits and self._pauses.blocks(claim.destination, name, "") is None:
+        if fits and self._pauses.blocks(claim.destination, site.name, "") is None:
             site.ready.add(claim)
             site.recipients += len(claim.recipients)
             self.wait(site)
             return site, True
+        # For who asks why it waits: only what is written can be seen.
+        site.changed = True
         self._forget(claim)
         return site, False
 
@@ -316,13 +319,16 @@ class Sites:
                     soonest = at_ms if soonest is None else min(soonest, at_ms)
         return soonest
 
-    def done(self, site: Site, claim: Claim) -> None:
-        """An attempt has ended."""
+    def ended(self, site: Site, claim: Claim) -> None:
+        """An attempt has ended: the site has room for the next, while its outcomes are written down."""
         site.ended()
         self.active -= 1
         site.recipients -= len(claim.recipients)
-        self._forget(claim)
         self.wait(site)
+
+    def recorded(self, claim: Claim) -> None:
+        """The outcomes of an attempt are written down: the claim is over."""
+        self._forget(claim)
 
     def take_ready(self, site: Site | None = None) -> list[Claim]:
         """Take out and return what has not been started, at *site* or everywhere."""

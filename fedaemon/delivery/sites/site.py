@@ -2,7 +2,8 @@
 
 Theory of operation. *Concurrency*: a site begins with a few connections; each success while all of them are
 in use earns a part of another (1/N), and only whole ones count; trouble (no connection, 421, a slow-down)
-halves the limit at once, but only once for all attempts that were already under way (hysteresis). *Down*:
+halves the limit at once, but only once for all attempts that were already under way (hysteresis), and the
+number that was refused is not tried again for a while. *Down*:
 when nothing comes through any more the site is down for a while that doubles each time; then one attempt
 probes it, and the rest follows when that succeeds. *Rate*: messages a minute, set by the administrator, or
 for a while by a site that asked us to slow down. *Blocklisted*: a source address that the site blocks is not
@@ -30,6 +31,9 @@ MAX_DOWN_MS: Final = 30 * MINUTE_MS
 
 SLOW_MS: Final = 10 * MINUTE_MS
 """How long a rate stays lowered; afterwards it doubles each time this passes without another complaint."""
+
+MOMENT_MS: Final = 15_000
+"""Who is turned away for the number of connections alone comes again after this time to double of it."""
 
 SLOWEST: Final = 10
 """Messages a minute that a slow-down leaves: enough for a probe each few seconds."""
@@ -76,6 +80,8 @@ class Site:
         self._earned = 0.0
         self._lowered_ms = -1
         self._in_a_row = 0
+        self._refused_at = 0
+        self._refused_until_ms = 0
         self._tokens = 1.0
         self._tokens_ms = now_ms
         self._recent: list[int] = [0, 0]  # messages of this minute and of the one before
@@ -153,7 +159,8 @@ class Site:
         self.probing = False
         if self.slowed_rate and now_ms >= self.slowed_until_ms:
             self._speed_up(now_ms)
-        if self.active >= self.limit < self.limits.connections:
+        most = self.limits.connections if now_ms >= self._refused_until_ms else self._refused_at - 1
+        if self.active >= self.limit < most:
             self._earned += 1 / self.limit
             if self._earned >= 1:
                 self._earned = 0.0
@@ -162,9 +169,13 @@ class Site:
 
     def troubled(self, now_ms: int, began_ms: int) -> None:
         """There was no connection, or it was ended with 421, for an attempt that began at *began_ms*."""
+        others = self.active - 1
+        if others > 0 and began_ms > self._lowered_ms:
+            # Others are let in: so many at a time are not tried again for a while.
+            self._refused_at = max(2, min(self.active, self.limit))
+            self._refused_until_ms = now_ms + SLOW_MS
         self._lower(now_ms, began_ms)
         self._in_a_row += 1
-        others = self.active - 1
         if self.probing or self._in_a_row >= self.limits.initial or others <= 0:
             self._go_down(now_ms)
 
@@ -185,6 +196,10 @@ class Site:
         self.closed[source] = max(self.closed.get(source, 0), until_ms)
         self.changed = True
         return self.closed[source]
+
+    def moment_ms(self) -> int:
+        """Return how long one waits that was turned away while others were let in."""
+        return int(MOMENT_MS * (1 + self._random()))
 
     def note_error(self, outcome: Outcome, now_ms: int) -> None:
         """Remember what went wrong last."""

@@ -44,7 +44,7 @@ def site_record(site: Site, now_ms: int) -> dict[str, Any]:
         "delivered": site.delivered,
         "failed": site.failed,
         "at_ms": now_ms,
-        "nudged_ms": site.nudged_ms,
+        **({"nudged_ms": site.nudged_ms} if site.nudged_ms else {}),
     }
 
 
@@ -53,7 +53,7 @@ def write_sites(transaction: Transaction, records: Iterable[tuple[str, dict[str,
     left: list[str] = []
     for name, record in records:
         value = transaction.get((SITE, name))
-        if value is not None and decode(value).get("nudged_ms", 0) > record["nudged_ms"]:
+        if value is not None and decode(value).get("nudged_ms", 0) > record.get("nudged_ms", 0):
             left.append(name)
         else:
             transaction.put((SITE, name), encode(record))
@@ -97,7 +97,10 @@ def nudged(sites: Sites, snapshot: Snapshot) -> list[Site]:
     found = []
     for site in sites:
         value = snapshot.get((SITE, site.name))
-        nudged_ms = 0 if value is None else decode(value).get("nudged_ms", 0)
+        # Few were ever nudged, and there may be thousands.
+        if value is None or b"nudged_ms" not in value:
+            continue
+        nudged_ms = decode(value).get("nudged_ms", 0)
         if nudged_ms > site.nudged_ms:
             site.nudge(nudged_ms)
             found.append(site)
