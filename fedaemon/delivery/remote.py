@@ -324,17 +324,17 @@ class RemoteLane:
         """Attempt one claim and record what became of it."""
         began_ms = self._now_ms()
         sources = site.sources(began_ms, self.sites.sources)
+        recovered = False
         try:
             outcomes = await self._attempts.attempt(claimed, sources, site.limits.connection, began_ms)
+            outcomes = [classified(self.classifier, each) for each in outcomes]
+            if not self._stopped:
+                # What our own stop cut off says nothing of the site.
+                outcomes, recovered = judge_site(site, outcomes, self._now_ms(), began_ms, self.sites.sources)
+                self._clear(site)
         except Exception:
             _log.failure("{queue_id}: an attempt failed by a defect of ours", queue_id=claimed.queue_id)
             outcomes = our_fault(claimed)
-        outcomes = [classified(self.classifier, each) for each in outcomes]
-        recovered = False
-        if not self._stopped:
-            # What our own stop cut off says nothing of the site.
-            outcomes, recovered = judge_site(site, outcomes, self._now_ms(), began_ms, self.sites.sources)
-            self._clear(site)
         self.sites.ended(site, claimed)
         self._start_ready()
         await self._record(claimed, outcomes)
@@ -363,7 +363,7 @@ class RemoteLane:
 
     async def _release(self, site: Site) -> None:
         """Let what waited for *site* go, slice by slice."""
-        destinations, after = tuple(site.destinations), None
+        destinations, after = self.sites.destinations_of(site), None
         while destinations and not self._stopped:
             now_ms = self._now_ms()
             after = await self._store.write(

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from twisted.internet.defer import succeed
 
 from fedaemon.delivery import pauses
 from fedaemon.delivery.sites.shaping import Shaping, SiteLimits
-from fedaemon.delivery.transport import Attempt, Outcome, Result, Source
+from fedaemon.delivery.transport import Attempt, NextHost, Outcome, Result, Source
 from fedaemon.store.records import decode, encode
 from fedaemon.store.spaces import LINE, SITE
 from tests.delivery.support import (
@@ -334,6 +335,35 @@ def test_who_is_turned_away_while_others_are_let_in_comes_again_soon(world: Worl
         world.pass_time(1, step=1)
     assert site.limit == 4
     assert {row["status"] for row in world.rows()} == {"sent"}
+
+
+class Moving:
+    """A domain whose mail exchanger is another one from some time on; all others stay."""
+
+    def __init__(self) -> None:
+        self.host = "mx.old.test"
+
+    def find(self, destination: str) -> Any:
+        name = self.host if destination == "moving.test" else "mx.old.test"
+        return succeed((NextHost(name, ("192.0.2.1",), 25),))
+
+
+def test_a_domain_that_moves_away_from_a_dead_site_is_not_held_up_by_it(world: World) -> None:
+    """Its MX records are looked up again, also when the probes are of others."""
+    finder = Moving()
+    world.manager = world.new_manager(finder=finder)
+    world.manager.start()
+    world.transport.answer = lambda address: ACCEPTED if finder.host == "mx.new.test" else UNREACHABLE
+    for number in range(40):
+        world.submit(f"u{number}@d{number}.test")
+    world.pass_time(4 * HOUR)
+    late = world.submit("carol@moving.test")
+    world.pass_time(HOUR)
+    assert world.states(late) == ["deferred"] or world.states(late) == ["queued"]
+    finder.host = "mx.new.test"
+    world.transport.answer = lambda address: ACCEPTED if address == "carol@moving.test" else UNREACHABLE
+    world.pass_time(2 * HOUR)
+    assert world.states(late) == ["delivered"]
 
 
 def test_new_limits_hold_at_once(world: World) -> None:

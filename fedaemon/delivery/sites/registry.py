@@ -17,7 +17,7 @@ import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Final
+from typing import Final, NamedTuple
 
 from fedaemon.delivery.claiming import Claim, Line, Standing
 from fedaemon.delivery.pauses import NO_PAUSES, Pauses
@@ -35,12 +35,22 @@ LINES_SERVED: Final = 50
 MAX_LINES_MET: Final = 500
 """Sites with a line that are asked whether they have room, for one claim."""
 
+DOUBTED_MS: Final = 30 * MINUTE_MS
+"""Whether a destination is still at a site that is closed is looked up again after this time."""
+
 IDLE_MS: Final = 10 * MINUTE_MS
 """A site that is well and has not been used for this long is forgotten."""
 
 
 def _unheard(site: Site) -> None:
     """Nobody is to be told."""
+
+
+class _Known(NamedTuple):
+    """The site of a destination, and when that was looked up."""
+
+    site: str
+    since_ms: int
 
 
 class Sites:
@@ -73,7 +83,7 @@ class Sites:
         self._share = max(1, recipients // 4)
         self._random = rng
         self._sites: dict[str, Site] = {}
-        self._known: OrderedDict[str, str] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
         self._resolving: dict[str, int] = {}
         self._turns: deque[str] = deque()
         self._waiting: set[str] = set()  # the sites in _turns
@@ -132,11 +142,15 @@ class Sites:
     def standing(self, destination: str) -> Standing:
         """Return how the site of *destination* stands."""
         now_ms = self._now_ms()
-        name = self._known.get(destination)
-        if name is None:
+        known = self._known.get(destination)
+        if known is not None and self._is_doubtful(known, now_ms):
+            del self._known[destination]
+            known = None
+        if known is None:
             frozen = self._pauses.blocks(destination, "", "") is not None
             room = max(0, 2 * self._shaping.default.initial - self._resolving.get(destination, 0))
             return Standing(f"@{destination}", room, 0, frozen, known=False)
+        name = known.site
         frozen = self._pauses.blocks(destination, name, "") is not None
         site = self._sites.get(name)
         if site is None:
@@ -145,6 +159,20 @@ class Sites:
         if site.recipients >= self._share:
             room = 0
         return Standing(name, max(0, room), site.until_ms(now_ms, self.sources), frozen)
+
+    def _is_doubtful(self, known: _Known, now_ms: int) -> bool:
+        """Return True when a closed site may not be the destination's any more: its domain may have moved."""
+        site = self._sites.get(known.site)
+        return (
+            site is not None
+            and now_ms - known.since_ms >= DOUBTED_MS
+            and site.until_ms(now_ms, self.sources) > 0
+        )
+
+    def destinations_of(self, site: Site) -> tuple[str, ...]:
+        """Return every destination that is known to be at *site*."""
+        found = {destination for destination, known in self._known.items() if known.site == site.name}
+        return tuple(found | site.destinations.keys())
 
     def paused(self, lane: str) -> bool:
         """Return True when the account of *lane* is paused."""
@@ -217,7 +245,8 @@ class Sites:
         One that is closed, or has too much here already, does not: the claim is over then.
         """
         self._looked_up(claim)
-        site = self._sites.get(self._known.get(claim.destination, ""))
+        known = self._known.get(claim.destination)
+        site = self._sites.get(known.site) if known is not None else None
         if site is None or site.hosts is not claim.hosts:
             name, limits = self._shaping.site_of(claim.hosts)
             site = self.open(name, (claim.destination,), limits)
@@ -242,10 +271,9 @@ class Sites:
         elif limits is not None and limits != site.limits:
             site.limit_to(limits)
         for destination in destinations:
-            if self._known.get(destination) != name:
-                self._known[destination] = name
-                if len(self._known) > MAX_KNOWN:
-                    self._known.popitem(last=False)
+            self._known[destination] = _Known(name, self._now_ms())
+            if len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
             if destination not in site.destinations:
                 site.destinations[destination] = None
                 if len(site.destinations) > KEPT_DESTINATIONS:
