@@ -19,8 +19,8 @@ from typing import Final
 from fedaemon.delivery.claiming import Claim, Claimed, ClaimOrder, Standing, claim
 from fedaemon.delivery.queue import NewMessage, NewRecipient, enqueue, look
 from fedaemon.delivery.recovery import put_back, settle
+from fedaemon.delivery.remote import CLAIM_SLICE
 from fedaemon.delivery.schedule import Schedule
-from fedaemon.delivery.sites.registry import RECIPIENTS
 from fedaemon.delivery.sites.shaping import DEFAULT_SITE
 from fedaemon.store.blobs import StagedBytes
 from fedaemon.store.ids import new_id
@@ -113,7 +113,7 @@ def _claim(engine: LmdbEngine, batch: int, last: dict[str, str], times: ClaimTim
     began = time.perf_counter()
     engine.view(lambda snapshot: look(snapshot, now_ms))
     times.look_ms.append((time.perf_counter() - began) * SECOND_MS)
-    order = ClaimOrder(RUN, batch, RECIPIENTS, Schedule(), _unknown_site, last=last)
+    order = ClaimOrder(RUN, batch, CLAIM_SLICE, Schedule(), _unknown_site, last=last)
 
     def run(transaction: Transaction) -> Claimed:
         started = time.perf_counter()
