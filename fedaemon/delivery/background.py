@@ -8,6 +8,11 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from fedaemon.errors import MailError
+
+RETRY_S: Final = 5.0
+"""After the store refused something, or a defect of ours."""
+
 LONGEST_SLEEP_S: Final = 60.0
 """The wall clock may be set while we sleep: look at it at least this often."""
 
@@ -57,3 +62,72 @@ class Alarm:
     def _ring(self) -> None:
         self._call = None
         self._function()
+
+
+def _always() -> bool:
+    return True
+
+
+class TurnLoop:
+    """Runs *turn* when it is woken, one at a time, until no turn wants another.
+
+    A turn that the store refuses (``MailError``), or that fails by a defect of ours, is followed by a rest.
+
+    :param turn: does a slice of work; sets ``wanted`` when there is more.
+    :param what: names the work in the log.
+    :param may: asked before each turn; while it says no, a wake is remembered.
+    """
+
+    def __init__(
+        self,
+        clock: Any,
+        now_ms: Callable[[], int],
+        turn: Callable[[], Coroutine[Any, Any, None]],
+        what: str,
+        may: Callable[[], bool] = _always,
+    ) -> None:
+        self.alarm = Alarm(clock, now_ms, self.wake)
+        self.running = False
+        self.wanted = False
+        self._turn = turn
+        self._what = what
+        self._may = may
+        self._working = False
+        self._worked: Deferred[None] | None = None
+
+    def start(self) -> None:
+        """Begin (again) to work."""
+        self.running = True
+        self.wake()
+
+    def pause(self) -> None:
+        """Begin no further turn."""
+        self.running = False
+        self.alarm.cancel()
+
+    async def stop(self) -> None:
+        """Begin no further turn, and wait for the one under way."""
+        self.pause()
+        if self._worked is not None:
+            await self._worked
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self.wanted = True
+        if self.running and not self._working and self._may():
+            self._working = True
+            self._worked = in_background(self._turns(), self._what)
+
+    async def _turns(self) -> None:
+        try:
+            while self.running and self.wanted and self._may():
+                self.wanted = False
+                await self._turn()
+        except MailError as error:
+            _log.error("delivery: {what} waits for the store: {why}", what=self._what, why=error.text)
+            self.alarm.set_in(RETRY_S)
+        except Exception:
+            self.alarm.set_in(RETRY_S)
+            raise
+        finally:
+            self._working = False

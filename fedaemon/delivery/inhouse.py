@@ -13,11 +13,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from fedaemon.delivery import local
-from fedaemon.delivery.background import Alarm, in_background
+from fedaemon.delivery.background import TurnLoop
 from fedaemon.delivery.complaints import note_complaint
 from fedaemon.delivery.outcomes import Recorded, Terms, record_outcomes
 from fedaemon.delivery.queue import belongs, look_local
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 SLICE: Final = 100
 """Recipients delivered in one transaction: some milliseconds of the writer's time."""
-
-RETRY_S: Final = 5.0
 
 _log = Logger()
 
@@ -59,53 +56,26 @@ class LocalLane:
         self._blobs = blobs
         self._now_ms = now_ms
         self._recorded = recorded
-        self._alarm = Alarm(clock, now_ms, self.wake)
-        self._running = False
-        self._wanted = False
-        self._working = False
-        self._worked: Deferred[None] | None = None
+        self._loop = TurnLoop(clock, now_ms, self._turn, "local delivery")
+        self.wake = self._loop.wake
+        """There may be something due."""
 
     def start(self) -> None:
         """Begin to deliver."""
-        self._running = True
-        self.wake()
-
-    def wake(self) -> None:
-        """There may be something due."""
-        self._wanted = True
-        if self._running and not self._working:
-            self._working = True
-            self._worked = in_background(self._turns(), "local delivery")
+        self._loop.start()
 
     async def stop(self) -> None:
         """Finish the transaction under way."""
-        self._running = False
-        self._alarm.cancel()
-        if self._worked is not None:
-            await self._worked
-
-    async def _turns(self) -> None:
-        try:
-            while self._running and self._wanted:
-                self._wanted = False
-                await self._turn()
-        except MailError as error:
-            _log.error("delivery: local mail waits for the store: {why}", why=error.text)
-            self._alarm.set_in(RETRY_S)
-        except Exception:
-            self._alarm.set_in(RETRY_S)
-            raise
-        finally:
-            self._working = False
+        await self._loop.stop()
 
     async def _turn(self) -> None:
         now_ms = self._now_ms()
         due, next_ms = await self._store.read(lambda snapshot: look_local(snapshot, now_ms, SLICE))
         if not due:
-            self._alarm.set(next_ms)
+            self._loop.alarm.set(next_ms)
             return
         await self._deliver(due)
-        self._wanted = True
+        self._loop.wanted = True
 
     async def _deliver(self, due: list[Key]) -> None:
         """Deliver what the index entries *due* name; on a defect, each message by itself."""

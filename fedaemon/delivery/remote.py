@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 
 from fedaemon import counters
 from fedaemon.delivery.attempts import Attempts, failed, our_fault
-from fedaemon.delivery.background import Alarm, in_background
+from fedaemon.delivery.background import Alarm, TurnLoop, in_background
 from fedaemon.delivery.claiming import Claim, Claimed, ClaimOrder, claim
 from fedaemon.delivery.classification import Classifier
 from fedaemon.delivery.outcomes import Recorded, Terms
@@ -48,9 +48,6 @@ STARTS_PER_TURN: Final = 20
 
 CLAIM_SLICE: Final = 150
 """Recipients claimed in one transaction: some ten milliseconds of the writer's time."""
-
-RETRY_S: Final = 5.0
-"""After a claim that the store refused."""
 
 _log = Logger()
 
@@ -96,14 +93,12 @@ class RemoteLane:
         self._transport = transport
         self._attempts = Attempts(store, blobs, transport, run, signer)
         self._recording = Recording(store, clock, now_ms, run, recorded=recorded, resumed=self._resume)
-        self._alarm = Alarm(clock, now_ms, self.wake)
+        self._loop = TurnLoop(clock, now_ms, self._claim_turn, "claiming", self._may_claim)
+        self.wake = self._loop.wake
+        """There may be something due."""
         self._rate_alarm = Alarm(clock, now_ms, self._start_ready)
-        self._running = False
         self._stopped = False
-        self._wanted = False
         self._more = False
-        self._claiming = False
-        self._claimed: Deferred[None] | None = None
         self._starting = False
         self._batch = 0
         self._last: dict[str, str] = {}
@@ -112,26 +107,20 @@ class RemoteLane:
     @property
     def running(self) -> bool:
         """True from ``start`` to ``pause``."""
-        return self._running
+        return self._loop.running
 
     def start(self) -> None:
         """Begin (again) to claim."""
-        self._running = True
+        self._loop.start()
         self._start_ready()
-        self.wake()
 
     def pause(self) -> None:
         """Claim nothing more, and begin no attempt; what is under way ends."""
-        self._running = False
-        self._alarm.cancel()
+        self._loop.pause()
         self._rate_alarm.cancel()
 
-    def wake(self) -> None:
-        """There may be something due."""
-        self._wanted = True
-        if self._running and not self._claiming and self.sites.free and not self._recording.stuck:
-            self._claiming = True
-            self._claimed = in_background(self._claim_turns(), "claiming")
+    def _may_claim(self) -> bool:
+        return self.sites.free > 0 and not self._recording.stuck
 
     def _resume(self) -> None:
         """The store takes outcomes again."""
@@ -148,8 +137,7 @@ class RemoteLane:
         """Let attempts end, at most for the transport's drain time; put back what did not begin."""
         self.pause()
         self._stopped = True
-        if self._claimed is not None:
-            await self._claimed
+        await self._loop.stop()
         await self.unclaim()
         await self._transport.close()
         self._recording.stop()
@@ -173,30 +161,16 @@ class RemoteLane:
 
     # -- Claiming --------------------------------------------------------------------------------------------
 
-    async def _claim_turns(self) -> None:
-        try:
-            while self._running and self._wanted and self.sites.free and not self._recording.stuck:
-                self._wanted = False
-                await self._claim_turn()
-        except MailError as error:
-            _log.error("delivery: nothing could be claimed: {why}", why=error.text)
-            self._alarm.set_in(RETRY_S)
-        except Exception:
-            self._alarm.set_in(RETRY_S)
-            raise
-        finally:
-            self._claiming = False
-
     async def _claim_turn(self) -> None:
         sites, now_ms = self.sites, self._now_ms()
-        self._alarm.set(sites.opens_ms(now_ms))
+        self._loop.alarm.set(sites.opens_ms(now_ms))
         lines = sites.lines()
         if not lines:
             due, next_ms = await self._store.read(lambda snapshot: look(snapshot, now_ms))
             if not due:
                 # What is due may belong to sites that have no room: look again when an attempt ends.
                 self._more = True
-                self._alarm.set(next_ms)
+                self._loop.alarm.set(next_ms)
                 return
         self._batch += 1
         order = ClaimOrder(
@@ -217,8 +191,8 @@ class RemoteLane:
         self._last = claimed.last
         self._more = claimed.more
         if claimed.more and (claimed.claims or claimed.put_off):
-            self._wanted = True
-        self._alarm.set(claimed.next_due_ms)
+            self._loop.wanted = True
+        self._loop.alarm.set(claimed.next_due_ms)
 
     def _take_in(self, batch: int, claimed: Claimed) -> None:
         """Have what was claimed attempted, and what was put off answered."""
@@ -302,7 +276,7 @@ class RemoteLane:
 
     def _start_ready(self) -> None:
         """Begin attempts as slots allow, some in each turn of the reactor."""
-        if self._starting or not self._running or self._recording.stuck:
+        if self._starting or not self._loop.running or self._recording.stuck:
             return
         # Attempts that end at once come back here: the loop below goes on for them.
         self._starting = True
@@ -340,10 +314,10 @@ class RemoteLane:
         await self._record(claimed, outcomes)
         self.sites.recorded(claimed)
         for again_ms in {each.again_ms for each in outcomes if each.again_ms}:
-            self._alarm.set(again_ms)
+            self._loop.alarm.set(again_ms)
         if recovered:
             self._keep(in_background(self._release(site), "releasing"))
-        if (self._more or self._wanted or self.sites.has_lines) and self.sites.is_low_at(site):
+        if (self._more or self._loop.wanted or self.sites.has_lines) and self.sites.is_low_at(site):
             self.wake()
 
     def _clear(self, site: Site) -> None:
