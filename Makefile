@@ -61,6 +61,7 @@ bench: venv  ## measure against Postfix in the same run, and a queue of a millio
 	$(BIN)/python -m bench.accept
 	$(BIN)/python -m bench.relay
 	$(BIN)/python -m bench.queue_scale
+	$(BIN)/python -m bench.mailbox_layout
 
 clean:  ## remove what the targets made, but not var/
 	rm -rf $(VENV) $(BOOKWORM) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
