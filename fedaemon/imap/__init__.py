@@ -1,0 +1,1 @@
+"""IMAP: reading commands, parsing their arguments and writing answers, without I/O."""
