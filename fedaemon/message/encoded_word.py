@@ -34,7 +34,7 @@ _Q_TABLE[0x20] = "_"
 
 _WORD = re.compile(r"=\?([A-Za-z0-9_.:-]{1,40})(?:\*[A-Za-z0-9-]{0,40})?\?([BbQq])\?([!->@-~ ]*+)\?=")
 
-_CHARSETS: Final[dict[str, str]] = {
+CHARSETS: Final[dict[str, str]] = {
     **{name: name for name in ("utf-8", "utf-16", "utf-7", "koi8-r", "koi8-u", "gb18030", "big5")},
     **{name: name for name in ("euc-jp", "euc-kr", "iso-2022-jp", "iso-2022-kr")},
     **{f"iso-8859-{part}": f"iso8859-{part}" for part in range(1, 17) if part != 12},
@@ -126,7 +126,7 @@ def decode_text(text: str) -> str:
     run_codec = ""
     end = 0
     for match in _WORD.finditer(text):
-        codec = _CHARSETS.get(match[1].lower())
+        codec = CHARSETS.get(match[1].lower())
         octets = None if codec is None else _octets(match[2], match[3])
         if codec is None or octets is None:
             continue

@@ -104,5 +104,5 @@ def test_garbage_is_shown_without_control_characters(value: bytes) -> None:
 
 def test_every_charset_of_the_table_is_known_to_python() -> None:
     """A codec that does not exist would be an exception in the middle of a mailbox listing."""
-    for codec in encoded_word._CHARSETS.values():
+    for codec in encoded_word.CHARSETS.values():
         assert codecs.lookup(codec)._is_text_encoding

@@ -1,0 +1,178 @@
+"""The shape of a message: everything that IMAP asks of its structure and header, made in one pass.
+
+A message is read once, when it is stored. From then on FETCH sends ENVELOPE and BODYSTRUCTURE as they stand here,
+cuts sections out by their offsets, and SEARCH, SORT and THREAD compare texts that are decoded already.
+
+Standards: RFC 9051 6.4.5.1 (sections), 7.5.2 (ENVELOPE, BODYSTRUCTURE), RFC 8970 3.1 (PREVIEW), RFC 5256 and
+RFC 5957 (see ``texts``).
+Invariants: any octets have a shape; the same octets have the same, however they are cut into chunks;
+``Shape.from_record(shape.to_record()) == shape``.
+Limits: those of ``scan``, ``entity``, ``parameters`` and ``addresses``.
+Known gaps: a message/rfc822 with a transfer encoding (RFC 2046 5.2.1 forbids it) is not decoded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fedaemon.message.mime.entity import Entity
+from fedaemon.message.mime.envelope import write_envelope
+from fedaemon.message.mime.parameters import parameter
+from fedaemon.message.mime.scan import Scanner, blocks
+from fedaemon.message.mime.structure import write_structure
+from fedaemon.message.mime.texts import Texts, read_texts
+
+RECORD_VERSION: Final = b"\x01"
+"""The first octet of a record."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One section of a message; offsets are octets from the message's beginning.
+
+    :ivar section: its number, such as (1, 2); () is the whole message.
+    :ivar header_at: where its MIME header begins, *header_octets* long with the empty line.
+    :ivar body_at: where its body begins, *body_octets* long with *lines* LFs in it.
+    :ivar message_header_octets: for the message and each message/rfc822 the length of the message's own header; of
+        the whole message it begins at *header_at*, of an enclosed one at *body_at*. None for other parts.
+    :ivar main_type: type, *subtype*, *charset* ("" when none is given) and *encoding* are in lower case.
+    """
+
+    section: tuple[int, ...]
+    header_at: int
+    header_octets: int
+    body_at: int
+    body_octets: int
+    lines: int
+    message_header_octets: int | None
+    main_type: str
+    subtype: str
+    charset: str
+    encoding: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is known about a stored message.
+
+    :ivar envelope: ENVELOPE, *body* BODY, *bodystructure* BODYSTRUCTURE, each with its parentheses.
+    :ivar parts: the whole message first, then its parts in their order.
+    :ivar preview: at most 200 characters.
+    """
+
+    envelope: bytes
+    body: bytes
+    bodystructure: bytes
+    preview: str
+    texts: Texts
+    parts: tuple[Part, ...]
+
+    def to_record(self) -> bytes:
+        """Return the shape as octets for the store: a version octet, and compact JSON."""
+        texts = [getattr(self.texts, name) for name in Texts.__slots__]
+        parts = [[getattr(part, name) for name in Part.__slots__] for part in self.parts]
+        written = [octets.decode("latin-1") for octets in (self.envelope, self.body, self.bodystructure)]
+        return RECORD_VERSION + _encode([*written, self.preview, texts, parts]).encode()
+
+    @classmethod
+    def from_record(cls, record: bytes) -> Shape:
+        """Return the shape that *record* was made of.
+
+        :raises ValueError: when it is not one, or of another version.
+        """
+        if record[:1] != RECORD_VERSION:
+            raise ValueError(f"a shape of an unknown version: {record[:1]!r}")
+        try:
+            envelope, body, bodystructure, preview, texts, parts = json.loads(record[1:])
+            return cls(
+                envelope.encode("latin-1"),
+                body.encode("latin-1"),
+                bodystructure.encode("latin-1"),
+                preview,
+                Texts(*map(_hashable, texts)),
+                tuple([Part(*map(_hashable, part)) for part in parts]),
+            )
+        except (TypeError, AttributeError) as error:
+            raise ValueError("a damaged shape") from error
+
+
+def read_shape(chunks: Iterable[bytes]) -> Shape:
+    """Return the shape of a message.
+
+    :param chunks: its octets in order, cut anyhow; they are gone through once and not kept.
+
+    Spec: RFC 9051 7.5.2
+    """
+    scanner = Scanner()
+    for block in blocks(chunks):
+        scanner.feed(block)
+    scanner.close()
+    root = scanner.root
+    _complete(root)
+    body, bodystructure = write_structure(root)
+    parts = [_part((), root, root.header_octets)]
+    _add_content(parts, (), root)
+    return Shape(
+        write_envelope(root.fields),
+        body,
+        bodystructure,
+        scanner.sample.preview(),
+        read_texts(root.fields),
+        tuple(parts),
+    )
+
+
+def _complete(entity: Entity) -> None:
+    """Give each multipart without parts the empty one that the grammar of BODY demands."""
+    for child in entity.children:
+        _complete(child)
+    if entity.kind == "multipart" and not entity.children:
+        child = Entity(entity, entity.body_at + entity.body_octets)
+        child.body_at = child.header_at
+        entity.children.append(child)
+
+
+def _add_content(parts: list[Part], section: tuple[int, ...], content: Entity) -> None:
+    """Add the parts of a message: those of its multipart, or its body as part 1."""
+    if content.kind == "multipart":
+        _add_children(parts, section, content)
+    else:
+        _add_part(parts, (*section, 1), content)
+
+
+def _add_children(parts: list[Part], section: tuple[int, ...], multipart: Entity) -> None:
+    for number, child in enumerate(multipart.children, 1):
+        _add_part(parts, (*section, number), child)
+
+
+def _add_part(parts: list[Part], section: tuple[int, ...], entity: Entity) -> None:
+    content = entity.children[0] if entity.kind == "message" else None
+    parts.append(_part(section, entity, None if content is None else content.header_octets))
+    if content is not None:
+        _add_content(parts, section, content)
+    else:
+        _add_children(parts, section, entity)
+
+
+def _part(section: tuple[int, ...], entity: Entity, message_header_octets: int | None) -> Part:
+    main, sub, parameters = entity.content_type
+    charset = parameter(parameters, b"charset") or b""
+    return Part(
+        section,
+        entity.header_at,
+        entity.header_octets,
+        entity.body_at,
+        entity.body_octets,
+        entity.lines,
+        message_header_octets,
+        *[word.decode("utf-8", "replace").lower() for word in (main, sub, charset, entity.encoding)],
+    )
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if type(value) is list else value
