@@ -52,6 +52,8 @@ from fedaemon.net.resolver import Mx, Resolver
 from fedaemon.net.sessions import Sessions
 from fedaemon.net.threads import WorkerThreads
 from fedaemon.net.tls import BadCertificate, ClientTls, ServerTls
+from fedaemon.pop3.protocol import Pop3Factory
+from fedaemon.pop3.service import Pop3Service
 from fedaemon.smtp.engine_settings import EngineSettings
 from fedaemon.smtp.protocol import SmtpFactory, SmtpService
 from fedaemon.smtp.session_result import SessionResult
@@ -71,6 +73,8 @@ FILE_THREADS = 4
 NULL_MX_PATIENCE_S = 5.0
 """How long a client waits at RCPT for DNS; a domain about which nothing is known by then is taken."""
 
+POP3_IDLE_S = 600.0
+"""RFC 1939 3: a session may be idle for at least ten minutes."""
 TRUST_AD = {"auto": None, "yes": True, "no": False}
 
 log = Logger()
@@ -91,7 +95,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         self._on_ready = on_ready
         self._server_tls = _server_tls(settings)
         self._client_tls = ClientTls(settings.delivery.ca_file)
-        self._factories: dict[Listener, SmtpFactory] = {}
+        self._factories: dict[Listener, SmtpFactory | Pop3Factory] = {}
         self._listening: dict[Listener, Listeners] = {}
         self._watchdog: LoopingCall | None = None
 
@@ -103,7 +107,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             self._listen(listener)
 
     def _listen(self, listener: Listener) -> None:
-        factory = SmtpFactory()
+        factory = Pop3Factory() if listener.service == "pop3" else SmtpFactory()
         self._listening[listener] = open_listeners(self._reactor, [listener], [factory])
         self._factories[listener] = factory
 
@@ -246,7 +250,10 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         policies: dict[str, Policy] = {"submission": SubmissionPolicy(rules), "mx": MxPolicy(rules)}
         intakes = {name: self._intake(policy) for name, policy in policies.items()}
         for listener, factory in self._factories.items():
-            factory.service = self._service(listener, intakes[listener.service])
+            if isinstance(factory, Pop3Factory):
+                factory.service = self._pop3_service(listener)
+            else:
+                factory.service = self._service(listener, intakes[listener.service])
 
     def _intake(self, policy: Policy) -> Intake:
         return Intake(
@@ -286,6 +293,22 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             trusted_networks=listener.trusted_networks,
             idle_timeout_s=limits.idle_timeout_s,
             content_timeout_s=limits.data_timeout_s,
+        )
+
+    def _pop3_service(self, listener: Listener) -> Pop3Service:
+        limits = self.settings.limits
+        return Pop3Service(
+            store=self.store,
+            blobs=self.store.blobs,
+            authenticator=self.authenticator,
+            sessions=self.sessions,
+            clock=self._reactor,
+            tls=self._server_tls if listener.tls != "none" else None,
+            hostname=self.settings.server.hostname,
+            implicit_tls=listener.tls == "implicit",
+            proxy_protocol=listener.proxy_protocol,
+            idle_timeout_s=max(POP3_IDLE_S, limits.idle_timeout_s),
+            errors_per_session=limits.errors_per_session,
         )
 
     def _null_mx(self) -> Callable[[str], Deferred[bool]]:
@@ -356,7 +379,8 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         """Let *listener* have the open socket of one at the same place whose other settings changed."""
         place = (listener.address, listener.port)
         for known in list(self._listening):
-            if (known.address, known.port) == place:
+            # Another service needs another factory; its own socket then finds the place taken.
+            if (known.address, known.port) == place and _speaks(known) == _speaks(listener):
                 self._listening[listener] = self._listening.pop(known)
                 self._factories[listener] = self._factories.pop(known)
                 return True
@@ -408,6 +432,10 @@ def _sessions(settings: Settings, reactor: Any) -> Sessions:
         per_address=limits.sessions_per_address,
         per_account=limits.sessions_per_account,
     )
+
+
+def _speaks(listener: Listener) -> str:
+    return "POP3" if listener.service == "pop3" else "SMTP"
 
 
 def _address(text: str | None) -> Address | None:

@@ -41,8 +41,8 @@ __all__ = [
     "read_settings",
 ]
 
-BUILT_SERVICES = ("submission", "mx")
-PLANNED_SERVICES = ("imap", "pop3", "http")
+BUILT_SERVICES = ("submission", "mx", "pop3")
+PLANNED_SERVICES = ("imap", "http")
 DAY_S = 86_400
 MANY = 1_000_000_000
 """The highest value of a count: beyond it only 0, "no limit", makes sense."""
@@ -89,7 +89,7 @@ class Listener:
     service: str = setting(
         "service", kinds.service(BUILT_SERVICES, PLANNED_SERVICES), example='service = "submission"'
     )
-    """"submission" takes mail from users, "mx" from other servers."""
+    """"submission" takes mail from users, "mx" from other servers; "pop3" lets users read theirs."""
     address: str = setting("address", kinds.LISTEN, "::")
     """IP address to listen on, or "systemd:NAME"."""
     port: int = setting("port", kinds.whole(0, 65_535), 0)
@@ -108,6 +108,7 @@ DEFAULT_LISTENERS = (
     Listener("mx", "::", 25, "starttls"),
     Listener("submission", "::", 465, "implicit"),
     Listener("submission", "::", 587, "starttls"),
+    Listener("pop3", "::", 995, "implicit"),
 )
 
 
@@ -396,7 +397,7 @@ def _check_listeners(reader: Reader, settings: Settings) -> None:
     if settings.tls is None and given is None:
         reader.problem(
             (),
-            "the standard listeners (25, 465, 587) need TLS; add [tls] with certificate and private_key "
+            "the standard listeners (25, 465, 587, 995) need TLS; add [tls] with certificate and private_key "
             "(to try fedaemon out without any: fedaemonctl local DIR)",
         )
         return
@@ -414,9 +415,8 @@ def _check_listeners(reader: Reader, settings: Settings) -> None:
 
 
 def _usual_port(listener: Listener) -> int:
-    if listener.service == "mx":
-        return 25
-    return 465 if listener.tls == "implicit" else 587
+    implicit, other = {"mx": (25, 25), "pop3": (995, 110)}.get(listener.service, (465, 587))
+    return implicit if listener.tls == "implicit" else other
 
 
 def _check_listener(
@@ -437,6 +437,11 @@ def _check_listener(
                 reader.problem(
                     (*where, key), f'{key} in [[listener]] is for service = "submission"; remove it'
                 )
+        if listener.service == "pop3" and listener.tls == "none":
+            reader.problem(
+                (*where, "tls"),
+                'tls in [[listener]]: without TLS nobody can log in; set tls = "implicit" or "starttls"',
+            )
     elif listener.tls == "none" and not listener.trusted_networks:
         reader.problem(
             (*where, "tls"),

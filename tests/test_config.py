@@ -379,7 +379,7 @@ def listener(**values: object) -> str:
     [
         (
             HOST,
-            "f.toml:1: the standard listeners (25, 465, 587) need TLS; add [tls] with",
+            "f.toml:1: the standard listeners (25, 465, 587, 995) need TLS; add [tls] with",
         ),
         (
             HOST + listener(tls="implicit"),
@@ -393,7 +393,7 @@ def listener(**values: object) -> str:
         ),
         (
             HOST + listener(service="smtp"),
-            'service in [[listener]]: must be one of "submission", "mx", not "smtp"',
+            'service in [[listener]]: must be one of "submission", "mx", "pop3", not "smtp"',
         ),
         (HOST + listener(address="localhost"), "f.toml:6: address in [[listener]]: must be an IP address"),
         (HOST + listener(address="systemd:"), "lacks the name"),
@@ -647,4 +647,4 @@ def test_show_gives_what_is_in_effect(good: Path) -> None:
     assert shown["limits"]["max_message_size"] == "50MB"
     assert shown["delivery"]["lifetime"] == "5d"
     assert shown["route"][0]["password"] == "********"
-    assert [each["port"] for each in shown["listener"]] == [25, 465, 587]
+    assert [each["port"] for each in shown["listener"]] == [25, 465, 587, 995]

@@ -67,6 +67,15 @@ WITHOUT_TWISTED = (
     "smtp/client_capabilities.py",
     "smtp/client_content.py",
     "smtp/client_envelope.py",
+    "pop3/engine.py",
+    "pop3/session.py",
+    "pop3/lines.py",
+    "pop3/maildrop.py",
+    "pop3/transmission.py",
+    "pop3/reply.py",
+    "pop3/events.py",
+    "pop3/verbs",
+    "imap",
 )
 REACTOR_IN = {"app.py", "options.py", "ctl/local.py"}
 

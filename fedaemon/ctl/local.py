@@ -29,13 +29,15 @@ PEOPLE = (f"alice@{DOMAIN}", f"bob@{DOMAIN}")
 OUTBOX = f"outbox@{DOMAIN}"
 ACCOUNTS = (*PEOPLE, OUTBOX)
 
-PORTS = {"submissions": 10465, "submission": 10587, "mx": 10025}
+PORTS = {"submissions": 10465, "submission": 10587, "mx": 10025, "pop3s": 10995, "pop3": 10110}
 """Service names of local.json and their ports without --port-offset."""
 
 LISTENERS = {
     "submissions": ("submission", "implicit"),
     "submission": ("submission", "starttls"),
     "mx": ("mx", "starttls"),
+    "pop3s": ("pop3", "implicit"),
+    "pop3": ("pop3", "starttls"),
 }
 """Service name -> service and tls of its listener."""
 
@@ -165,6 +167,7 @@ def for_people(directory: Path, description: dict[str, Any]) -> str:
         "",
         f"  submission   {ports['submissions']} (TLS), {ports['submission']} (STARTTLS)",
         f"  from outside {ports['mx']} (SMTP, as other servers send)",
+        f"  POP3         {ports['pop3s']} (TLS), {ports['pop3']} (STARTTLS)",
         "",
         *(
             f"  {address:<20} password {entry['password']}"
@@ -174,7 +177,7 @@ def for_people(directory: Path, description: dict[str, Any]) -> str:
         f"  trust        {description['ca_file']}",
         f"  the same     {directory / 'local.json'}",
         "",
-        f"Mail to other domains is captured in {OUTBOX}. Read mail with:",
+        f"Mail to other domains is captured in {OUTBOX}. Read mail by POP3, or with:",
         f"  fedaemonctl -c {description['config']} mailbox list {OUTBOX}",
         f"  fedaemonctl -c {description['config']} mailbox export {OUTBOX} --format eml --output DIR",
         "Ctrl-C ends it.",

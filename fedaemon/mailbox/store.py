@@ -6,12 +6,13 @@ else that IMAP shows build on this.
 Standards: RFC 9051 2.3.1.1 (UID and UIDVALIDITY).
 Invariants: a UID is given once; UIDNEXT and the mail that used it change in one transaction. A mail's content
 is the prefix of its record followed by the octets of its blob; the caller of ``append`` gives the mailbox one
-reference to the blob.
+reference to the blob, and ``expunge`` gives it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from fedaemon.store.blobs import Blobs
 
 INBOX: Final = "INBOX"
+
+_SIZE = re.compile(rb'"size":(\d+)')
+"""The size in a stored record. Within a JSON string a quotation mark has a backslash before it, so nothing else
+in a record looks like this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,43 @@ def mail_of(
         uid = key[2]
         assert isinstance(uid, int)
         yield decode_mail(mailbox_id, uid, value)
+
+
+def sizes(
+    snapshot: Snapshot, mailbox_id: str, after_uid: int = 0, limit: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """Yield (UID, size in octets) of what ``mail_of`` yields, at a fraction of its cost."""
+    start, stop = (MAIL, mailbox_id, after_uid + 1), (MAIL, mailbox_id, 2**32)
+    for key, value in snapshot.scan(start, stop, limit=limit):
+        uid = key[2]
+        assert isinstance(uid, int)
+        found = _SIZE.search(value)
+        assert found is not None
+        yield uid, int(found[1])
+
+
+def get_mail(snapshot: Snapshot, mailbox_id: str, uid: int) -> Mail | None:
+    """Return one mail, or None when it was expunged."""
+    value = snapshot.get((MAIL, mailbox_id, uid))
+    return None if value is None else decode_mail(mailbox_id, uid, value)
+
+
+def expunge(transaction: Transaction, blobs: Blobs, mailbox_id: str, uids: Iterable[int]) -> int:
+    """Remove mail and the references it holds; UIDs that are not there are passed over.
+
+    :return: how many were removed.
+    :raises StoreError: the blob of one of them is missing; ``fedaemonctl verify`` tells which.
+
+    Spec: RFC 9051 6.4.3
+    """
+    removed = 0
+    for uid in uids:
+        mail = get_mail(transaction, mailbox_id, uid)
+        if mail is not None:
+            transaction.delete((MAIL, mailbox_id, uid))
+            blobs.release(transaction, mail.blob)
+            removed += 1
+    return removed
 
 
 def decode_mail(mailbox_id: str, uid: int, value: bytes) -> Mail:

@@ -87,6 +87,9 @@ class Sessions:
 
     def login(self, session: Session, account: str) -> None:
         """Count *session* for *account*; ``Refused`` (421) when it has too many already."""
+        if session not in self._sessions:
+            # It left while its password was being checked: nobody would take it off the count again.
+            return
         if self._per_account and self._by_account[account] >= self._per_account:
             raise Refused(f"too many connections of {account}; close some first", code=421, status="4.7.0")
         self._accounts[session] = account

@@ -7,7 +7,19 @@ from typing import Any
 
 import pytest
 
-from fedaemon.mailbox.store import Mail, append, canonical_name, content, find, mail_of, mailboxes, messages
+from fedaemon.mailbox.store import (
+    Mail,
+    append,
+    canonical_name,
+    content,
+    expunge,
+    find,
+    get_mail,
+    mail_of,
+    mailboxes,
+    messages,
+    sizes,
+)
 from fedaemon.store.blobs import Blobs
 from fedaemon.store.content import MemoryContent
 from fedaemon.store.errors import StoreError
@@ -130,3 +142,60 @@ def test_a_lost_content_is_an_error_and_not_an_empty_mail() -> None:
     account.engine.transact(lambda transaction: account.blobs.release(transaction, mail.blob))
     with pytest.raises(StoreError):
         account.octets(mail)
+
+
+def box_id(account: Account) -> str:
+    mailbox = account.engine.view(lambda snapshot: find(snapshot, ALICE, "INBOX"))
+    assert mailbox is not None
+    return mailbox.id
+
+
+@pytest.mark.parametrize("prefix", [b"", b'X: "size":7,\\"size":8\r\n'])
+def test_sizes_are_those_of_the_mail(prefix: bytes) -> None:
+    """Whatever stands in a record's prefix; in slices as mail_of."""
+    account = Account()
+    for number in range(5):
+        account.append(b"x" * number, prefix, flags=("size", '"size":9'))
+    mailbox_id = box_id(account)
+    expected = [(mail.uid, mail.size) for mail in account.mail()]
+    assert account.engine.view(lambda snapshot: list(sizes(snapshot, mailbox_id))) == expected
+    assert account.engine.view(lambda snapshot: list(sizes(snapshot, mailbox_id, 1, 2))) == expected[1:3]
+
+
+def test_expunging_removes_mail_and_gives_its_content_back() -> None:
+    """RFC 9051 6.4.3; a UID that is not there is passed over, and no UID is used again."""
+    account = Account()
+    for number in range(3):
+        account.append(b"%d" % number)
+    mailbox_id = box_id(account)
+    removed = account.engine.transact(
+        lambda transaction: expunge(transaction, account.blobs, mailbox_id, [3, 1, 7])
+    )
+    assert removed == 2
+    assert [mail.uid for mail in account.mail()] == [2]
+    assert account.engine.view(lambda snapshot: get_mail(snapshot, mailbox_id, 3)) is None
+    assert sum(key[0] in ("blob", "bytes") for key in account.engine.entries) == 2
+    assert account.append(b"new") == 4
+
+
+def test_a_content_that_others_hold_stays() -> None:
+    """One reference is given back, not the blob."""
+    account = Account()
+    account.append(b"shared")
+    (mail,) = account.mail()
+    account.engine.transact(lambda transaction: account.blobs.retain(transaction, mail.blob))
+    account.engine.transact(lambda transaction: expunge(transaction, account.blobs, mail.mailbox, [mail.uid]))
+    assert account.mail() == []
+    assert account.octets(mail) == b"shared"
+
+
+def test_expunging_is_all_or_nothing() -> None:
+    """A missing blob is an error, and what was named before it is still there."""
+    account = Account()
+    account.append(b"1")
+    account.append(b"2")
+    mailbox_id = box_id(account)
+    account.engine.transact(lambda transaction: account.blobs.release(transaction, account.mail()[1].blob))
+    with pytest.raises(StoreError):
+        account.engine.transact(lambda transaction: expunge(transaction, account.blobs, mailbox_id, [1, 2]))
+    assert [mail.uid for mail in account.mail()] == [1, 2]

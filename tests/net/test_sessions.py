@@ -62,6 +62,19 @@ def test_the_limits_of_all_and_of_an_account() -> None:
     sessions.login(second, "alice@example.test")
 
 
+def test_who_left_during_the_log_in_is_not_counted() -> None:
+    """Otherwise the account would in time be shut out by sessions that are long gone."""
+    sessions = Sessions(Clock(), per_account=1)
+    gone = FakeSession()
+    sessions.admit(gone, "192.0.2.1")
+    sessions.leave(gone)
+    sessions.login(gone, "alice@example.test")
+    assert sessions.of_account("alice@example.test") == []
+    here = FakeSession()
+    sessions.admit(here, "192.0.2.1")
+    sessions.login(here, "alice@example.test")
+
+
 def test_only_overdue_sessions_are_told() -> None:
     """The sweep tells the one whose deadline has passed, and no other."""
     clock = Clock()

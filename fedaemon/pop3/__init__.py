@@ -1,0 +1,1 @@
+"""POP3: programs fetch the mail of an account's INBOX."""

@@ -1,0 +1,152 @@
+"""A connection to a POP3 server in memory: a store with two accounts, a clock, a transport that can block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.internet.testing import StringTransport
+
+from fedaemon.mailbox.store import append, find, sizes
+from fedaemon.net.sessions import Sessions
+from fedaemon.pop3.protocol import Pop3Factory, Pop3Protocol
+from fedaemon.pop3.service import Pop3Service
+from fedaemon.store.blobs import Blobs, StagedBytes
+from fedaemon.store.interface import Transaction
+from fedaemon.store.layout import Layout
+from fedaemon.store.statistics import Statistics
+from tests.accounts.world import ALICE, World, make_account
+from tests.fakes import MemoryStore
+
+LOG_IN = f"USER {ALICE}\r\nPASS alice's secret\r\n".encode()
+EXPORTED = b"e" * 32
+
+
+class Tls:
+    """What is looked at of an OpenSSL connection."""
+
+    def get_protocol_version(self) -> int:
+        return 0x0304
+
+    def export_keying_material(self, label: bytes, size: int, context: bytes) -> bytes:
+        return EXPORTED
+
+    def get_certificate(self) -> None:
+        return None
+
+
+class Transport(StringTransport):
+    """A transport that notes STLS, and tells its producer to stop after *room* octets that nobody read."""
+
+    room = 1 << 40
+
+    def __init__(self) -> None:
+        cast(Any, super()).__init__()
+        self.factory: object = None
+        self.largest = 0
+
+    def startTLS(self, factory: object) -> None:
+        self.factory = factory
+
+    def getHandle(self) -> Tls:
+        return Tls()
+
+    def write(self, data: bytes) -> None:
+        cast(Any, super()).write(data)
+        waiting = len(cast(Any, self).value())
+        self.largest = max(self.largest, waiting)
+        if waiting > self.room:
+            cast(Any, self.producer).pauseProducing()
+
+    def read(self) -> bytes:
+        """Read what was written, as a client does."""
+        value: bytes = cast(Any, self).value()
+        cast(Any, self).clear()
+        return value
+
+
+class Server:
+    """The service, its store and its clock."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.world = World()
+        self.world.put(make_account(apps={"old": ("app secret", frozenset({"pop3"}))}))
+        self.store = MemoryStore(self.world.engine)
+        self.blobs = Blobs(Layout(Path("unused")), Statistics(), None)
+        self.clock = self.world.clock
+        limits = {name: settings.pop(name, 0) for name in ("per_address", "per_account")}
+        self.sessions = Sessions(self.clock, **limits)
+        self.sessions.start()
+        self.service = Pop3Service(
+            store=self.store,
+            blobs=self.blobs,
+            authenticator=self.world.authenticator,
+            sessions=self.sessions,
+            clock=self.clock,
+            tls=cast(Any, type("ServerTls", (), {"factory": "the factory"})()),
+            hostname="mail.example.test",
+            **settings,
+        )
+
+    def append(self, octets: bytes, owner: str = ALICE) -> int:
+        """Put a message into the INBOX; of any size without a file."""
+
+        def write(transaction: Transaction) -> int:
+            blob_id = self.blobs.add(transaction, StagedBytes(octets))
+            size = len(octets)
+            return append(
+                transaction, owner, "INBOX", blob_id=blob_id, prefix=b"", size=size, internal_ms=10**12
+            )
+
+        return self.world.engine.transact(write)
+
+    def uids(self) -> list[int]:
+        """Return the UIDs in the INBOX of alice."""
+
+        def read(snapshot: Any) -> list[int]:
+            found = find(snapshot, ALICE, "INBOX")
+            return [] if found is None else [uid for uid, _ in sizes(snapshot, found.id)]
+
+        return self.world.engine.view(read)
+
+    def connect(self, *, tls: bool = True) -> Connection:
+        """Return a new connection, under TLS unless said otherwise."""
+        return Connection(self, tls)
+
+
+class Connection:
+    """A client's end."""
+
+    def __init__(self, server: Server, tls: bool) -> None:
+        factory = Pop3Factory()
+        factory.service = server.service
+        self.server = server
+        self.protocol: Pop3Protocol = factory.buildProtocol(None)
+        self.transport: Any = Transport()
+        cast(Any, self.protocol).makeConnection(self.transport)
+        if tls and not server.service.implicit_tls:
+            self.protocol.dataReceived(b"STLS\r\n")
+        if tls:
+            self.protocol.handshakeCompleted()
+            self.transport.read()
+
+    def send(self, data: bytes) -> None:
+        """Send *data*."""
+        self.protocol.dataReceived(data)
+
+    def say(self, data: bytes) -> bytes:
+        """Send *data*, give the server the turns it wants, and return what it says."""
+        self.send(data)
+        while self.turns():
+            self.server.clock.advance(0)
+        return cast(bytes, self.transport.read())
+
+    def turns(self) -> list[Any]:
+        """Return the calls that are due now."""
+        now = self.server.clock.seconds()
+        calls: list[Any] = list(self.server.clock.getDelayedCalls())
+        return [call for call in calls if call.getTime() <= now]
+
+    def log_in(self) -> bytes:
+        """Log in as alice and return the answers."""
+        return self.say(LOG_IN)
