@@ -5,6 +5,7 @@ Everything is on loopback: the daemon's ports, the DNS server it asks, and the s
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -27,12 +28,31 @@ PATIENCE_S = 30.0
 """How long a condition may take on a busy machine before the test fails."""
 
 
+def _ports() -> Iterator[int]:
+    """Yield ports, none twice, below those that the system gives to outgoing connections.
+
+    Each worker of pytest-xdist has five thousand of its own, and begins somewhere among them.
+    """
+    worker = int("".join(filter(str.isdigit, os.environ.get("PYTEST_XDIST_WORKER", ""))) or 0)
+    first, count = 12_000 + worker % 4 * 5_000, 5_000
+    begin = os.getpid() * 37
+    for number in itertools.count(begin):
+        yield first + number % count
+
+
+_next_port = _ports()
+
+
 def free_port(address: str = "127.0.0.1") -> int:
-    """Return a port on which nobody listens at *address*."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port on which nobody listens at *address*, and that was given to nobody before."""
+    for port in _next_port:
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError
 
 
 def wait_until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
