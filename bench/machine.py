@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from bench.server import BenchError, run
 
@@ -24,6 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DIRECTORY = ROOT / "var/bench"
 """Where measurements are made unless another disk is named."""
 LOAD_LIMIT_S = 600
+
+Plan = TypeVar("Plan")
+Measured = TypeVar("Measured")
 
 
 @contextlib.contextmanager
@@ -96,6 +100,26 @@ def smtp_source(
 def progress(text: str) -> None:
     """Tell the reader on stderr what is done."""
     print(text, file=sys.stderr, flush=True)
+
+
+def command_line(
+    measure: Callable[[Plan], Measured],
+    plan: Plan,
+    json_file: Path | None,
+    markdown: Callable[[Measured], str],
+    as_json: Callable[[Measured], str],
+) -> int:
+    """Measure what *plan* says; Markdown on stdout, progress on stderr, JSON into a file; return the exit code."""
+    end_on_signals()
+    try:
+        measured = measure(plan)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    print(markdown(measured))
+    if json_file is not None:
+        json_file.write_text(as_json(measured))
+    return 0
 
 
 def end_on_signals() -> None:

@@ -24,8 +24,7 @@ from typing import Final
 from bench.figures import table_head, table_row
 from bench.layout.design import DESIGNS
 from bench.layout.measuring import Figures, measure_design, measure_plain
-from bench.machine import DIRECTORY, describe, end_on_signals, progress, run_directory
-from bench.server import BenchError
+from bench.machine import DIRECTORY, command_line, describe, progress, run_directory
 
 PLAIN: Final = "a record a message"
 
@@ -108,16 +107,7 @@ def _parse_arguments() -> tuple[Plan, Path | None]:
 def main() -> int:
     """Command line: Markdown on stdout, progress on stderr."""
     plan, json_file = _parse_arguments()
-    end_on_signals()
-    try:
-        outcome = measure(plan)
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    print(as_markdown(outcome))
-    if json_file:
-        json_file.write_text(as_json(outcome))
-    return 0
+    return command_line(measure, plan, json_file, as_markdown, as_json)
 
 
 if __name__ == "__main__":

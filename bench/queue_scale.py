@@ -25,7 +25,7 @@ from typing import Final
 from bench.daemon import Fedaemon
 from bench.dns import EveryDomain
 from bench.figures import table_head, table_row
-from bench.machine import DIRECTORY, describe, end_on_signals, progress, run_directory
+from bench.machine import DIRECTORY, command_line, describe, progress, run_directory
 from bench.measured import Fate
 from bench.queue_fill import ClaimTimes, Shape, fill, time_claims
 from bench.server import BenchError, Memory, free_ports
@@ -178,20 +178,22 @@ def _parse_arguments() -> tuple[Plan, Path | None]:
     return Plan(shape, options.trying, options.verify, options.dir.resolve()), options.json
 
 
+def as_markdown(measured: tuple[dict[str, str], Figures]) -> str:
+    """Return the figures for people."""
+    machine, figures = measured
+    return "; ".join(f"{what} {value}" for what, value in machine.items()) + ".\n\n" + figures.as_markdown()
+
+
+def as_json(measured: tuple[dict[str, str], Figures]) -> str:
+    """Return the figures for programs."""
+    machine, figures = measured
+    return json.dumps({"machine": machine, "figures": figures.rows}, indent=1) + "\n"
+
+
 def main() -> int:
     """Command line: Markdown on stdout, progress on stderr."""
     plan, json_file = _parse_arguments()
-    end_on_signals()
-    try:
-        machine, figures = measure(plan)
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    print("; ".join(f"{what} {value}" for what, value in machine.items()) + ".\n")
-    print(figures.as_markdown())
-    if json_file:
-        json_file.write_text(json.dumps({"machine": machine, "figures": figures.rows}, indent=1) + "\n")
-    return 0
+    return command_line(measure, plan, json_file, as_markdown, as_json)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from bench import daemon, postfix
 from bench.figures import Outcome, Result, Row, as_json, as_markdown
-from bench.machine import DIRECTORY, describe, end_on_signals, progress, run_directory, run_load, smtp_source
+from bench.machine import DIRECTORY, command_line, describe, progress, run_directory, run_load, smtp_source
 from bench.measured import Fate, MeasuredServer
 from bench.rounds import Rounds
 from bench.server import BenchError
@@ -151,16 +151,7 @@ def _parse_arguments() -> tuple[Plan, Path | None]:
 def main() -> int:
     """Command line: Markdown on stdout, progress on stderr."""
     plan, json_file = _parse_arguments()
-    end_on_signals()
-    try:
-        outcome = measure(plan)
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    print(as_markdown(outcome))
-    if json_file:
-        json_file.write_text(as_json(outcome))
-    return 0
+    return command_line(measure, plan, json_file, as_markdown, as_json)
 
 
 if __name__ == "__main__":

@@ -47,10 +47,11 @@ def schedule(settings: Settings) -> Schedule:
 
 def _lifetimes(settings: Settings) -> Callable[[str], int | None]:
     """Return what tells the lifetime that the route for a destination has."""
-    own = {route: given.lifetime_s for route, given in zip(routes(settings), settings.routes, strict=True)}
+    ways = routes(settings)
+    own = {route: given.lifetime_s for route, given in zip(ways, settings.routes, strict=True)}
 
     def lifetime_ms(destination: str) -> int | None:
-        route = match(tuple(own), destination)
+        route = match(ways, destination)
         lifetime_s = own[route] if route is not None else None
         return None if lifetime_s is None else lifetime_s * 1000
 

@@ -8,7 +8,6 @@ serialises writers of several processes, and the daemon notices foreign commits 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -26,8 +25,6 @@ T = TypeVar("T")
 
 DONE, REFUSED, USAGE = 0, 1, 2
 """Exit codes."""
-
-Run = Callable[["Context", argparse.Namespace], int]
 
 
 @dataclass

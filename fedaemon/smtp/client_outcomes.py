@@ -53,11 +53,6 @@ class OutcomeBook:
         del self.remaining[number]
         self._outcomes.append(self._outcome(number, result, answer, place))
 
-    def decide_all(self, result: Result, answer: Answer, place: Place) -> None:
-        """Give the same outcome to all that have none."""
-        for number in list(self.remaining):
-            self.decide(number, result, answer, place)
-
     def note(self, number: int, result: Result, answer: Answer, place: Place) -> None:
         """Remember an outcome for the case that no other host does better.
 

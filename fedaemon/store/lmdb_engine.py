@@ -76,11 +76,6 @@ class LmdbEngine:
         self._committing = 0
         self._foreign = 0
 
-    @property
-    def spool_dir(self) -> Path:
-        """Where messages on their way in are kept."""
-        return self.layout.spool
-
     @classmethod
     def open(
         cls,

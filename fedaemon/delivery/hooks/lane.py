@@ -21,7 +21,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 
 from fedaemon import counters
-from fedaemon.delivery.background import Alarm, in_background
+from fedaemon.delivery.background import RETRY_S, TurnLoop, in_background
 from fedaemon.delivery.hooks.backlog import Backlog, Settled, Waiting, expire, load_backlog, ready, settle
 from fedaemon.delivery.hooks.post import Answer, Post, make_post
 from fedaemon.delivery.hooks.webhook import Webhook, webhooks
@@ -33,9 +33,6 @@ PER_WEBHOOK: Final = 4
 POSTS: Final = 40
 DRAIN_S: Final = 3.0
 """How long a stop waits for posts under way."""
-
-RETRY_S: Final = 5.0
-"""After the store refused to write."""
 
 _log = Logger()
 
@@ -74,11 +71,9 @@ class HookLane:
         self._clock = clock
         self._now_ms = now_ms
         self._send = send
-        self._alarm = Alarm(clock, now_ms, self.wake)
-        self._running = False
-        self._wanted = False
-        self._working = False
-        self._worked: Deferred[None] | None = None
+        self._loop = TurnLoop(clock, now_ms, self._turn, "posting to webhooks", self._may_post)
+        self.wake = self._loop.wake
+        """There may be something to post."""
         self._rests_until_ms = 0
         self._turn_number = 0
         self._under_way: dict[Key, Deferred[Answer]] = {}
@@ -93,22 +88,11 @@ class HookLane:
 
     def start(self) -> None:
         """Begin to post."""
-        self._running = True
-        self.wake()
-
-    def wake(self) -> None:
-        """There may be something to post."""
-        self._wanted = True
-        if self._running and not self._working:
-            self._working = True
-            self._worked = in_background(self._turns(), "posting to webhooks")
+        self._loop.start()
 
     async def stop(self) -> None:
         """Let posts end for DRAIN_S, then cut them off: they are made again at the next start."""
-        self._running = False
-        self._alarm.cancel()
-        if self._worked is not None:
-            await self._worked
+        await self._loop.stop()
         if self._ends:
             cut = self._clock.callLater(DRAIN_S, self._cut_off)
             await DeferredList(list(self._ends))
@@ -121,39 +105,35 @@ class HookLane:
 
     # -- Turns -----------------------------------------------------------------------------------------------
 
-    async def _turns(self) -> None:
-        try:
-            while self._running and self._wanted:
-                self._wanted = False
-                await self._turn()
-        except MailError as error:
-            _log.error("webhooks wait for the store: {why}", why=error.text)
-            self._rest()
-        except Exception:
-            self._rest()
-            raise
-        finally:
-            self._working = False
+    def _may_post(self) -> bool:
+        return self._now_ms() >= self._rests_until_ms
 
     def _rest(self) -> None:
         self._rests_until_ms = self._now_ms() + int(RETRY_S * 1000)
-        self._alarm.set(self._rests_until_ms)
+        # An alarm that is set for earlier would ring in vain, and be gone.
+        self._loop.alarm.cancel()
+        self._loop.alarm.set(self._rests_until_ms)
 
     async def _turn(self) -> None:
+        try:
+            await self._look()
+        except BaseException:
+            self._rest()
+            raise
+
+    async def _look(self) -> None:
+        """Begin the posts that are due."""
         now_ms = self._now_ms()
-        if now_ms < self._rests_until_ms:
-            self._alarm.set(self._rests_until_ms)
-            return
         plan = await self._store.read(partial(self._plan, now_ms))
         counters.gauge("webhook_backlog", plan.waiting)
         for name in plan.stale:
             count = await self._store.write(partial(expire, name=name, schedule=self.schedule, now_ms=now_ms))
             _log.info("webhook {name}: {count} events were given up", name=name, count=count)
             counters.count("webhook_posts_total", count, result="expired")
-            self._wanted = True
+            self._loop.wanted = True
         for webhook, event in plan.posts:
             self._begin(webhook, event)
-        self._alarm.set(plan.next_ms)
+        self._loop.alarm.set(plan.next_ms)
 
     def _plan(self, now_ms: int, snapshot: Snapshot) -> _Plan:
         """Choose what to post, each turn beginning with another webhook."""

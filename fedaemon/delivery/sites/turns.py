@@ -80,6 +80,10 @@ class Turns:
     def take_all(self) -> Iterator[Claim]:
         """Take out everything, lane by lane."""
         lanes = list(self._lanes.values())
-        self.__init__()  # type: ignore[misc]
+        self._count = 0
+        self._lanes.clear()
+        self._savings.clear()
+        for ring in self._rings.values():
+            ring.clear()
         for lane in lanes:
             yield from lane

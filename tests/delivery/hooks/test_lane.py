@@ -11,7 +11,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from fedaemon import counters
-from fedaemon.delivery.hooks import backlog, lane
+from fedaemon.delivery.background import RETRY_S
+from fedaemon.delivery.hooks import backlog
 from fedaemon.delivery.hooks.backlog import GONE, TOLERATED, note_event
 from fedaemon.delivery.hooks.lane import DRAIN_S, PER_WEBHOOK, POSTS, HookLane
 from fedaemon.delivery.hooks.post import Post, signature
@@ -239,7 +240,7 @@ def test_a_full_disk_makes_no_post_twice_at_once(world: World) -> None:
     world.store.error = StoreFull("no space")
     world.receiver.finish()
     world.lane.wake()
-    world.clock.pass_ms(lane.RETRY_S * 1000 - 1, 500)
+    world.clock.pass_ms(RETRY_S * 1000 - 1, 500)
     assert len(world.posted()) == 1
     world.store.error = None
     world.receiver.codes["crm.test"] = 200
