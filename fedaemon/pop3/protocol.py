@@ -12,19 +12,15 @@ Limits: named constants below and the settings of ``Pop3Service``.
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any, Final
 
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer
-from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from fedaemon.errors import BadSyntax, MailError, Refused
-from fedaemon.net.addresses import plain_address
-from fedaemon.net.proxy_protocol import ProxyParser
-from fedaemon.net.sessions import FOREVER
+from fedaemon.errors import MailError, Refused
+from fedaemon.net.server_connection import ServerConnection
 from fedaemon.pop3 import events
 from fedaemon.pop3.answers import BLOCK, Answers
 from fedaemon.pop3.engine import ServerEngine
@@ -33,113 +29,66 @@ from fedaemon.pop3.service import Pop3Service
 
 BUFFERED: Final = 32 * 1024
 """Octets of commands that may wait in the engine; then reading stops."""
-PROXY_TIMEOUT_S: Final = 10.0
-"""A proxy sends its header with the connection; who does not is no proxy."""
-TLS_HANDSHAKE_TIMEOUT_S: Final = 30.0
 CLOSE_TIMEOUT_S: Final = 60.0
 """How long a client may take to read what is left; it may be the end of a large message."""
 
 STOPPING = b"-ERR [SYS/TEMP] The server is stopping, try again soon\r\n"
 
 log = Logger()
-_session_numbers = count(1)
 
 
-@implementer(IHandshakeListener, IPushProducer)
-class Pop3Protocol(Protocol):
+@implementer(IPushProducer)
+class Pop3Protocol(ServerConnection):
     """One connection."""
 
-    transport: Any  # ITCPTransport, with ITLSTransport once startTLS was called
+    service: Pop3Service
+    engine: ServerEngine
+    close_timeout_s = CLOSE_TIMEOUT_S
 
     def __init__(self, service: Pop3Service) -> None:
+        super().__init__()
         self.service = service
-        self.deadline = FOREVER
-        self.number = next(_session_numbers)
+        self.engine = ServerEngine(service.engine_settings())
         self.address = ""
-        self._engine = ServerEngine(service.engine_settings())
-        self._proxy: ProxyParser | None = None
-        self._answers = Answers(service, self._engine, self)
+        self._answers = Answers(service, self.engine, self)
         self._turn: Any = None
-        self.open = True
         self._reading = True
         self._blocked = False
         self._running = False
         self._waiting = False
         self._stopping = False
-        self._closing = False
-        self._handshaking = False
 
     # -- the connection
 
-    def connectionMade(self) -> None:
-        """Greet, or first take the proxy's header or the TLS handshake."""
-        self.transport.registerProducer(self, True)
-        if self.service.proxy_protocol:
-            self._proxy = ProxyParser()
-            self.deadline = self.service.sessions.now() + PROXY_TIMEOUT_S
-            self.service.sessions.admit(self, "proxy")
-        else:
-            self._begin(plain_address(self.transport.getPeer().host))
-
-    def _begin(self, address: str) -> None:
-        """The client's address is known: admit it and greet."""
+    def came_from(self, address: str) -> None:
+        """See ``ServerConnection``."""
         self.address = address
-        try:
-            self.service.sessions.admit(self, address)
-        except Refused as refused:
-            log.info("connection refused: {reason} address={address}", reason=refused.text, address=address)
-            self._close_with(refusal_of(refused))
-            return
-        if self.service.implicit_tls:
-            self._start_tls()
-        else:
-            self._greet()
 
-    def _greet(self) -> None:
-        self._engine.greeting()
+    def turned_away(self, refused: Refused) -> None:
+        """See ``ServerConnection``."""
+        self._close_with(refusal_of(refused))
+
+    def greet(self) -> None:
+        """See ``ServerConnection``."""
+        self.engine.greeting()
         self._run()
 
-    def dataReceived(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
         """Take what arrived."""
-        if self._proxy is not None:
-            self._proxy_data(data)
-            return
-        self._engine.receive(data)
+        self.engine.receive(data)
         self._run()
         self._mind_input()
 
-    def _proxy_data(self, data: bytes) -> None:
-        """Take the PROXY protocol's header; what follows it belongs to the client."""
-        assert self._proxy is not None
-        try:
-            header = self._proxy.feed(data)
-        except BadSyntax as error:
-            log.warn("bad PROXY header: {reason}", reason=error.text)
-            self.transport.loseConnection()
-            return
-        if header is None:
-            return
-        rest, self._proxy = data[header.consumed :], None
-        self.service.sessions.leave(self)
-        # A balancer's own health check says LOCAL: then it is the client itself.
-        self._begin(plain_address(header.source or self.transport.getPeer().host))
-        if rest and self.open:
-            # After startTLS the transport's protocol is the TLS layer, and these are its bytes.
-            self.transport.protocol.dataReceived(rest)
-
-    def connectionLost(self, reason: Failure = Failure) -> None:  # type: ignore[assignment]
+    def gone(self) -> None:
         """Forget everything: marks count only after QUIT (RFC 1939 6)."""
-        self.open = False
-        self.deadline = FOREVER
-        self.service.sessions.leave(self)
-        self._engine.drop()
+        self.engine.drop()
         if self._turn is not None:
             self._turn.cancel()
 
     def timed_out(self) -> None:
         """See ``net.sessions.Session``: close without a word, as RFC 1939 3 asks."""
         log.info("session {session} timed out address={address}", session=self.number, address=self.address)
-        if self._closing or self._blocked or self._handshaking or self._proxy is not None:
+        if self.closing or self._blocked or self.speechless:
             self.transport.abortConnection()
         else:
             self._close_with(b"")
@@ -147,57 +96,37 @@ class Pop3Protocol(Protocol):
     def shut_down(self) -> None:
         """See ``net.sessions.Session``: at once, or after the message or decision that is under way."""
         self._stopping = True
-        if self._handshaking or self._proxy is not None:
+        if self.speechless:
             self.transport.abortConnection()
-        elif not self._waiting and not self._engine.sending:
+        elif not self._waiting and not self.engine.sending:
             self._close_with(STOPPING)
 
     def _close_with(self, reply: bytes) -> None:
-        self._engine.close(reply)
-        self._flush()
+        self.engine.close(reply)
+        self.flush()
 
-    def _hang_up(self) -> None:
-        """Close once everything is written; who does not take it is cut off after ``CLOSE_TIMEOUT_S``."""
-        if self._closing:
-            return
-        # The peer's part of closing TLS is to be read.
+    def hang_up(self) -> None:
+        """See ``ServerConnection``; the peer's part of closing TLS is to be read."""
         self._mind_input()
-        self._closing = True
-        # Under TLS a producer that is registered would hold the close back.
-        self.transport.unregisterProducer()
-        self.transport.loseConnection()
-        self.deadline = self.service.sessions.now() + CLOSE_TIMEOUT_S
+        super().hang_up()
 
-    # -- TLS
-
-    def _start_tls(self) -> None:
-        assert self.service.tls is not None
-        self._flush()
-        self._handshaking = True
-        self.deadline = self.service.sessions.now() + TLS_HANDSHAKE_TIMEOUT_S
-        self.transport.startTLS(self.service.tls.factory)
-
-    def handshakeCompleted(self) -> None:
+    def protected(self) -> None:
         """The connection is protected: begin anew (RFC 2595 4)."""
-        self._handshaking = False
-        self._engine.tls_started()
-        if self.service.implicit_tls:
-            self._greet()
-        else:
-            self.deadline = self.service.sessions.now() + self.service.idle_timeout_s
+        self.engine.tls_started()
+        self.deadline = self.service.sessions.now() + self.service.idle_timeout_s
 
     # -- the engine's events
 
     def _run(self) -> None:
         """Go on until there is nothing to do, a decision is awaited, the client is behind, or a block is
         ready."""
-        if self._running or self._waiting or self._blocked or self._closing or self._turn is not None:
+        if self._running or self._waiting or self._blocked or self.closing or self._turn is not None:
             return
         self._running = True
         try:
             self.deadline = self.service.sessions.now() + self.service.idle_timeout_s
             more = self._take_events()
-            self._flush()
+            self.flush()
             if more and self.open and not self._blocked:
                 self._turn = self.service.clock.callLater(0, self._next_turn)
         except Exception as error:
@@ -212,7 +141,7 @@ class Pop3Protocol(Protocol):
 
     def _take_events(self) -> bool:
         """Take events; return whether there may be more at once."""
-        engine = self._engine
+        engine = self.engine
         while not self._waiting and engine.queued < BLOCK:
             if self._stopping and not engine.sending:
                 engine.close(STOPPING)
@@ -222,7 +151,8 @@ class Pop3Protocol(Protocol):
             if event is events.PROGRESS:
                 continue
             if isinstance(event, events.StartTls):
-                self._start_tls()
+                self.flush()
+                self.start_tls()
             else:
                 self._waiting = True
                 self._answers.to(event).addCallback(self._decided)
@@ -234,20 +164,11 @@ class Pop3Protocol(Protocol):
             log.warn("session {session} broken off: {reason}", session=self.number, reason=error.text)
         else:
             log.failure("a bug in session {session}", session=self.number)
-        if self._engine.sending or self._handshaking:
-            self._engine.drop()
+        if self.engine.sending or self.speechless:
+            self.engine.drop()
             self.transport.abortConnection()
         else:
             self._close_with(refusal_of(error))
-
-    def _flush(self) -> None:
-        output = self._engine.take_output()
-        if not self.open:
-            return
-        if output:
-            self.transport.write(output)
-        if self._engine.closed:
-            self._hang_up()
 
     def _decided(self, _: None) -> None:
         self._waiting = False
@@ -269,8 +190,8 @@ class Pop3Protocol(Protocol):
 
     def _mind_input(self) -> None:
         """Read as long as not too many commands wait."""
-        wanted = self._engine.buffered <= BUFFERED
-        if wanted is self._reading or not self.open or self._closing:
+        wanted = self.engine.buffered <= BUFFERED
+        if wanted is self._reading or not self.open or self.closing:
             return
         self._reading = wanted
         if wanted:

@@ -16,12 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer
-from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -29,10 +28,10 @@ from zope.interface import implementer
 from fedaemon.accounts.authenticator import Authenticator
 from fedaemon.accounts.conversation import Conversation, Success
 from fedaemon.accounts.sasl import Challenge
-from fedaemon.errors import BadSyntax, MailError, Refused
+from fedaemon.errors import MailError, Refused
 from fedaemon.net import tls
-from fedaemon.net.addresses import Network, in_networks, plain_address
-from fedaemon.net.proxy_protocol import ProxyParser
+from fedaemon.net.addresses import Network, in_networks
+from fedaemon.net.server_connection import ServerConnection
 from fedaemon.net.sessions import FOREVER, Sessions
 from fedaemon.smtp import events
 from fedaemon.smtp.engine import ServerEngine
@@ -45,16 +44,12 @@ from fedaemon.submission.wishes import NO_TERMS, Terms
 
 BUFFERED_WHILE_WAITING = 128 * 1024
 """Octets that may pile up in the engine while a decision is awaited; then reading stops."""
-PROXY_TIMEOUT_S = 10.0
-"""A proxy sends its header with the connection; who does not is no proxy."""
-TLS_HANDSHAKE_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 10.0
 """How long a peer may take to read our last words and, under TLS, to answer the close."""
 
 _OUTPUT, _CONTENT = 1, 2  # reasons to stop reading, as bits
 
 log = Logger()
-_session_numbers = count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +75,19 @@ class SmtpService:
         return bool(self.trusted_networks) and in_networks(address, self.trusted_networks)
 
 
-@implementer(IHandshakeListener, IPushProducer)
-class SmtpProtocol(Protocol):
+@implementer(IPushProducer)
+class SmtpProtocol(ServerConnection):
     """One connection."""
 
-    transport: Any  # ITCPTransport, with ITLSTransport once startTLS was called
+    service: SmtpService
+    engine: ServerEngine
+    close_timeout_s = CLOSE_TIMEOUT_S
 
     def __init__(self, service: SmtpService) -> None:
+        super().__init__()
         self.service = service
-        self.deadline = FOREVER
-        self.number = next(_session_numbers)
+        self.engine = ServerEngine(service.engine)
         self.peer = Peer("")
-        self._engine = ServerEngine(service.engine)
-        self._proxy: ProxyParser | None = None
         self._envelope: Envelope | None = None
         self._message: IncomingMessage | None = None
         self._conversation: Conversation | None = None
@@ -101,55 +96,33 @@ class SmtpProtocol(Protocol):
         self._running = False
         self._paused = 0
         self._stopping = False
-        self._open = True
-        self._closing = False
-        self._handshaking = False
 
     # -- the connection
 
-    def connectionMade(self) -> None:
-        """Greet, or first take the proxy's header or the TLS handshake."""
-        self.transport.registerProducer(self, True)
-        if self.service.proxy_protocol:
-            self._proxy = ProxyParser()
-            self.deadline = self.service.sessions.now() + PROXY_TIMEOUT_S
-            self.service.sessions.admit(self, "proxy")
-        else:
-            self._begin(plain_address(self.transport.getPeer().host))
-
-    def _begin(self, address: str) -> None:
-        """The peer's address is known: admit it and greet."""
-        sessions = self.service.sessions
+    def came_from(self, address: str) -> None:
+        """See ``ServerConnection``."""
         self.peer.address = address
         self.peer.trusted = self.service.trusts(address)
-        try:
-            sessions.admit(self, address)
-        except Refused as refused:
-            log.info("connection refused: {reason} address={address}", reason=refused.text, address=address)
-            self._engine.refuse_connection(reply_to(refused))
-            self._flush()
-            return
-        if self.service.implicit_tls:
-            self._start_tls()
-        else:
-            self._greet()
 
-    def _greet(self) -> None:
+    def turned_away(self, refused: Refused) -> None:
+        """See ``ServerConnection``."""
+        self.engine.refuse_connection(reply_to(refused))
+        self.flush()
+
+    def greet(self) -> None:
+        """See ``ServerConnection``."""
         if self.peer.trusted:
-            self._engine.authentication_not_required()
-            self._engine.make_offer(self.service.intake.offer(self.peer))
-        self._engine.greeting()
+            self.engine.authentication_not_required()
+            self.engine.make_offer(self.service.intake.offer(self.peer))
+        self.engine.greeting()
         self.deadline = self.service.sessions.now() + self.service.idle_timeout_s
-        self._flush()
+        self.flush()
 
-    def dataReceived(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
         """Take what arrived."""
-        if self._proxy is not None:
-            self._proxy_data(data)
-            return
-        engine = self._engine
+        engine = self.engine
         engine.receive(data)
-        if self._closing:
+        if self.closing:
             return
         if self._waiting:
             if engine.buffered > BUFFERED_WHILE_WAITING:
@@ -158,37 +131,15 @@ class SmtpProtocol(Protocol):
         self.deadline = min(self.service.sessions.now() + self.service.idle_timeout_s, self._content_deadline)
         self._run()
 
-    def _proxy_data(self, data: bytes) -> None:
-        """Take the PROXY protocol's header; what follows it belongs to the peer."""
-        assert self._proxy is not None
-        try:
-            header = self._proxy.feed(data)
-        except BadSyntax as error:
-            log.warn("bad PROXY header: {reason}", reason=error.text)
-            self.transport.loseConnection()
-            return
-        if header is None:
-            return
-        rest, self._proxy = data[header.consumed :], None
-        self.service.sessions.leave(self)
-        # A balancer's own health check says LOCAL: then it is the peer itself.
-        self._begin(plain_address(header.source or self.transport.getPeer().host))
-        if rest and self._open:
-            # After startTLS the transport's protocol is the TLS layer, and these are its bytes.
-            self.transport.protocol.dataReceived(rest)
-
-    def connectionLost(self, reason: Failure = Failure) -> None:  # type: ignore[assignment]
+    def gone(self) -> None:
         """Forget everything; content that was not complete is thrown away."""
-        self._open = False
-        self.deadline = FOREVER
-        self.service.sessions.leave(self)
         if self._message is not None and not self._waiting:
             self._message.abort()
             self._message = None
 
     def timed_out(self) -> None:
         """See ``net.sessions.Session``."""
-        if self._closing or self._handshaking or self._proxy is not None:
+        if self.closing or self.speechless:
             # There is nobody to tell, or no way to tell it.
             self.transport.abortConnection()
             return
@@ -200,40 +151,19 @@ class SmtpProtocol(Protocol):
     def shut_down(self) -> None:
         """See ``net.sessions.Session``: between transactions at once, else after the running one."""
         self._stopping = True
-        if self._handshaking or self._proxy is not None:
+        if self.speechless:
             self.transport.abortConnection()
         elif self._envelope is None and not self._waiting:
             self._close_with(Reply(421, "4.3.2", "the server is stopping, try again soon"))
 
     def _close_with(self, reply: Reply) -> None:
-        self._engine.close(reply)
-        self._flush()
+        self.engine.close(reply)
+        self.flush()
 
-    def _hang_up(self) -> None:
-        """Close once everything is written; a peer that does not take it is cut off after ``CLOSE_TIMEOUT_S``."""
-        if self._closing:
-            return
-        self._closing = True
-        # Under TLS a producer that is registered would hold the close back.
-        self.transport.unregisterProducer()
-        self.transport.loseConnection()
-        self.deadline = self.service.sessions.now() + CLOSE_TIMEOUT_S
-
-    # -- TLS
-
-    def _start_tls(self) -> None:
-        assert self.service.tls is not None
-        self._handshaking = True
-        self.deadline = self.service.sessions.now() + TLS_HANDSHAKE_TIMEOUT_S
-        self.transport.startTLS(self.service.tls.factory)
-
-    def handshakeCompleted(self) -> None:
+    def protected(self) -> None:
         """The connection is protected: begin anew (RFC 3207 4.2)."""
-        self._handshaking = False
         self.peer.tls = tls.describe(self.transport.getHandle())
-        self._engine.tls_started()
-        if self.service.implicit_tls:
-            self._greet()
+        self.engine.tls_started()
 
     # -- the engine's events
 
@@ -242,7 +172,7 @@ class SmtpProtocol(Protocol):
         if self._running:
             return
         self._running = True
-        engine = self._engine
+        engine = self.engine
         try:
             while not self._waiting:
                 event = engine.next_event()
@@ -254,18 +184,9 @@ class SmtpProtocol(Protocol):
             self._close_with(Reply(421, "4.3.0", "internal error, try again later"))
         finally:
             self._running = False
-        self._flush()
-        if self._stopping and self._open and self._envelope is None and not self._waiting:
+        self.flush()
+        if self._stopping and self.open and self._envelope is None and not self._waiting:
             self._close_with(Reply(421, "4.3.2", "the server is stopping, try again soon"))
-
-    def _flush(self) -> None:
-        output = self._engine.take_output()
-        if not self._open:
-            return
-        if output:
-            self.transport.write(output)
-        if self._engine.closed:
-            self._hang_up()
 
     def _wait(self, decision: Deferred[Any], decided: Callable[[Any], None]) -> None:
         """Answer the engine with *decided* when *decision* fires, or with what its failure means."""
@@ -286,7 +207,7 @@ class SmtpProtocol(Protocol):
             address=self.peer.address,
             login=self.peer.login,
         )
-        self._engine.refuse(reply)
+        self.engine.refuse(reply)
 
     def _decided(self, _: None) -> None:
         self._waiting = False
@@ -303,8 +224,8 @@ class SmtpProtocol(Protocol):
         self._forget_transaction()
 
     def _starttls(self, event: events.StartTls) -> None:
-        self._flush()
-        self._start_tls()
+        self.flush()
+        self.start_tls()
 
     def _mail(self, event: events.MailFrom) -> None:
         params = event.params
@@ -320,7 +241,7 @@ class SmtpProtocol(Protocol):
                 terms,
             )
             lowered = params.wishes is not None and terms.priority != params.wishes.priority
-            self._engine.accept(_lowered(terms.priority) if lowered else None)
+            self.engine.accept(_lowered(terms.priority) if lowered else None)
 
         self._wait(self.service.intake.sender(self.peer, event.sender, params.wishes), allowed)
 
@@ -330,13 +251,13 @@ class SmtpProtocol(Protocol):
         self._wait(self.service.intake.recipient(self.peer, self._envelope, recipient), self._accept)
 
     def _accept(self, _: None) -> None:
-        self._engine.accept()
+        self.engine.accept()
 
     def _data(self, event: events.DataStart) -> None:
         assert self._envelope is not None
         self._message = self.service.intake.message(self.peer, self._envelope)
         self._content_deadline = self.service.sessions.now() + self.service.content_timeout_s
-        self._engine.accept()
+        self.engine.accept()
 
     def _content(self, event: events.Content) -> None:
         if self._message is None:
@@ -378,7 +299,7 @@ class SmtpProtocol(Protocol):
                     priority=terms.priority,
                 )
             self._envelope = None
-            self._engine.accept(Reply(250, "2.0.0", f"Ok: queued as {queue_id}"))
+            self.engine.accept(Reply(250, "2.0.0", f"Ok: queued as {queue_id}"))
 
         def refused(failure: Failure) -> Failure:
             self._envelope = None
@@ -414,19 +335,19 @@ class SmtpProtocol(Protocol):
 
     def _auth_step(self, step: Challenge | Success) -> None:
         if isinstance(step, Challenge):
-            self._engine.auth_challenge(step.data)
+            self.engine.auth_challenge(step.data)
             return
         self._conversation = None
         self.service.sessions.login(self, step.account.address)
         self.peer.account = step.account
-        self._engine.make_offer(self.service.intake.offer(self.peer))
-        self._engine.auth_succeeded()
+        self.engine.make_offer(self.service.intake.offer(self.peer))
+        self.engine.auth_succeeded()
 
     def _auth_cancel(self, event: events.AuthCancel) -> None:
         self._conversation = None
 
     def _quit(self, event: events.Quit) -> None:
-        """The engine has queued its good-bye and is closed; ``_flush`` closes the connection."""
+        """The engine has queued its good-bye and is closed; ``flush`` closes the connection."""
 
     def _too_many_errors(self, event: events.TooManyErrors) -> None:
         log.info(
@@ -465,7 +386,7 @@ class SmtpProtocol(Protocol):
         if not self._paused:
             return
         self._paused &= ~reason
-        if not self._paused and self._open:
+        if not self._paused and self.open:
             self.transport.resumeProducing()
 
 

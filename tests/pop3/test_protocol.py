@@ -10,13 +10,12 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from fedaemon.accounts.directory import put_account
+from fedaemon.net.server_connection import PROXY_TIMEOUT_S, TLS_HANDSHAKE_TIMEOUT_S
 from fedaemon.pop3.answers import BLOCK
 from fedaemon.pop3.protocol import (
     BUFFERED,
     CLOSE_TIMEOUT_S,
-    PROXY_TIMEOUT_S,
     STOPPING,
-    TLS_HANDSHAKE_TIMEOUT_S,
 )
 from fedaemon.pop3.service import SLICE
 from fedaemon.store.errors import StoreError, StoreFull

@@ -11,12 +11,12 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from fedaemon.errors import Refused, Unavailable
+from fedaemon.net.server_connection import PROXY_TIMEOUT_S
 from fedaemon.net.sessions import Sessions
 from fedaemon.smtp.engine_settings import EngineSettings
 from fedaemon.smtp.protocol import (
     BUFFERED_WHILE_WAITING,
     CLOSE_TIMEOUT_S,
-    PROXY_TIMEOUT_S,
     SmtpFactory,
     SmtpProtocol,
     SmtpService,
