@@ -28,14 +28,15 @@ class MemoryContent:
         """Length in octets."""
         return len(self.data)
 
-    def chunks(self, size: int = 65536) -> Iterator[bytes]:
-        """Yield the bytes in order in pieces of at most *size* octets."""
+    def chunks(self, size: int = 65536, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes from *start* to *stop* in order in pieces of at most *size* octets."""
         data = self.data
-        if 0 < len(data) <= size:
+        end = _end(len(data), stop)
+        if start == 0 and 0 < end == len(data) <= size:
             yield data
             return
-        for start in range(0, len(data), size):
-            yield data[start : start + size]
+        for at in range(start, end, size):
+            yield data[at : min(at + size, end)]
 
 
 class FileContent:
@@ -57,16 +58,19 @@ class FileContent:
         """Length in octets."""
         return self._size
 
-    def chunks(self, size: int = 65536) -> Iterator[bytes]:
-        """Yield the bytes in order; raises StoreError when the file is missing or too short."""
-        left = self._size
+    def chunks(self, size: int = 65536, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes from *start* to *stop*; StoreError when the file is missing or ends before *stop*."""
+        position, end = start, _end(self._size, stop)
         try:
             with self.path.open("rb", buffering=0) as file:
-                while left:
-                    data = file.read(min(size, left))
+                if position:
+                    file.seek(position)
+                while position < end:
+                    data = file.read(min(size, end - position))
                     if not data:
-                        raise StoreError(f"{self.path} is {left} octets too short; run fedaemonctl verify")
-                    left -= len(data)
+                        lacking = self._size - position
+                        raise StoreError(f"{self.path} is {lacking} octets too short; run fedaemonctl verify")
+                    position += len(data)
                     yield data
         except OSError as error:
             raise from_os_error(error, f"cannot read {self.path}") from error
@@ -90,13 +94,13 @@ class OpenFileContent:
         """Length in octets."""
         return self._size
 
-    def chunks(self, size: int = 65536) -> Iterator[bytes]:
-        """Yield the bytes in order; raises StoreError when they cannot be read."""
+    def chunks(self, size: int = 65536, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes from *start* to *stop* in order; raises StoreError when they cannot be read."""
         # pread leaves the file's own position alone, so that two readers do not disturb each other.
-        position = 0
+        position, end = start, _end(self._size, stop)
         try:
-            while position < self._size:
-                data = os.pread(self._file.fileno(), min(size, self._size - position), position)
+            while position < end:
+                data = os.pread(self._file.fileno(), min(size, end - position), position)
                 if not data:
                     raise StoreError(f"a spooled message is {self._size - position} octets too short")
                 position += len(data)
@@ -125,12 +129,22 @@ class PrefixedContent:
         """Length in octets."""
         return len(self.prefix) + self.content.size
 
-    def chunks(self, size: int = 65536) -> Iterator[bytes]:
-        """Yield the bytes in order in pieces of at most *size* octets."""
+    def chunks(self, size: int = 65536, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes from *start* to *stop* in order in pieces of at most *size* octets."""
         prefix = self.prefix
-        for start in range(0, len(prefix), size):
-            yield prefix[start : start + size]
-        yield from self.content.chunks(size)
+        octets = len(prefix)
+        end = _end(octets, stop)
+        for at in range(start, end, size):
+            yield prefix[at : min(at + size, end)]
+        if stop is None or stop > octets:
+            yield from self.content.chunks(
+                size, max(start - octets, 0), None if stop is None else stop - octets
+            )
+
+
+def _end(octets: int, stop: int | None) -> int:
+    """Return where to end in so many *octets*."""
+    return octets if stop is None else min(stop, octets)
 
 
 def whole(content: Content) -> bytes:

@@ -57,8 +57,12 @@ class Content(Protocol):
     def size(self) -> int:
         """Length in octets."""
 
-    def chunks(self, size: int = 65536) -> Iterator[bytes]:
-        """Yield the bytes in order in pieces of at most *size* octets, none of them empty."""
+    def chunks(self, size: int = 65536, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes in order in pieces of at most *size* octets, none of them empty.
+
+        :param start: the first octet wanted, counted from 0; from beyond the end nothing is yielded.
+        :param stop: the first octet not wanted; None, or beyond the end: up to the end.
+        """
 
 
 class StagedContent(Protocol):

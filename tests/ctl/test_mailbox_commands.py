@@ -150,7 +150,7 @@ def test_mbox_quoting_can_be_undone(tmp_path_factory: Any, lines: list[bytes], p
     octets = b"Subject: x\r\n\r\n" + b"".join(line + b"\r\n" for line in lines)
 
     class Pieces(MemoryContent):
-        def chunks(self, size: int = 65536) -> Iterator[bytes]:
+        def chunks(self, size: int = 65536, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
             return super().chunks(piece)
 
     path = tmp_path_factory.mktemp("mbox") / "x"

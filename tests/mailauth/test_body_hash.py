@@ -91,7 +91,7 @@ class LongContent:
     def size(self) -> int:
         return self._chunks * CHUNK_OCTETS
 
-    def chunks(self, size: int = 65536) -> Iterator[bytes]:
+    def chunks(self, size: int = 65536, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         for _ in range(self._chunks):
             self.octets_given += size
             yield bytes(bytearray((self._line * (size // len(self._line) + 1))[:size]))

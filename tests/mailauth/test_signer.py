@@ -248,7 +248,7 @@ class Unreadable:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def chunks(self, size: int = 65536) -> Iterator[bytes]:
+    def chunks(self, size: int = 65536, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         raise self.error
         yield b""
 

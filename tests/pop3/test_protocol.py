@@ -165,7 +165,7 @@ class Broken:
     def __init__(self, good: int) -> None:
         self.good = good
 
-    def chunks(self, size: int = BLOCK) -> Iterator[bytes]:
+    def chunks(self, size: int = BLOCK, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         for _ in range(self.good):
             yield b"x" * size
         raise StoreError("too short")

@@ -26,9 +26,9 @@ class Text:
     def size(self) -> int:
         return self.declared
 
-    def chunks(self, size: int = 65536) -> Iterator[bytes]:
-        for start in range(0, len(self.data), size):
-            yield self.data[start : start + size]
+    def chunks(self, size: int = 65536, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        for at in range(start, len(self.data) if stop is None else stop, size):
+            yield self.data[at : at + size]
 
 
 def unstuff(data: bytes) -> tuple[bytes, bytes]:
