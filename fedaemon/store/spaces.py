@@ -19,7 +19,17 @@ SENT = "sent"  # (day, "account" | "domain", name) -> messages accepted that day
 
 # mailbox
 MAILBOX = "mailbox"  # (account, mailbox name) -> Mailbox
-MAIL = "mail"  # (mailbox id, uid) -> Mail
+MAIL = "mail"  # (mailbox id, uid) -> Mail: blob, prefix, shape
+MAILBOX_LOST = "mailboxlost"  # (deleted at s, account, mailbox name, mailbox id) -> Mailbox that was deleted
+UIDVALIDITY = "uidvalidity"  # (account) -> the last one given
+MAILBOX_STATE = "mailstate"  # (mailbox id) -> State: counters
+MAILBOX_WORDS = "mailwords"  # (mailbox id) -> names of keywords, by bit
+SUBSCRIPTION = "subscription"  # (account, mailbox name) -> ""; stays when the mailbox goes
+MAIL_CHUNK = "mailchunk"  # (mailbox id, group, first UID) -> columns of a chunk
+MAIL_ROW = "mailrow"  # (mailbox id, UID) -> row of a message that is in no chunk yet
+MAIL_GONE = "mailgone"  # (mailbox id, mod-sequence) -> which UIDs one change expunged, when
+MAIL_PURGE = "mailpurge"  # (due s, mailbox id, mod-sequence) -> "": contents to be released from then on
+USAGE = "usage"  # ("account" | "domain", name) -> octets, messages
 
 # mailauth
 DKIM_KEY = "dkim"  # (domain, selector) -> a DKIM key
