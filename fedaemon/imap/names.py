@@ -1,7 +1,7 @@
 """Names of mailboxes as clients write them.
 
 Standards: RFC 9051 5.1, 5.1.1, RFC 3501 5.1.3, RFC 6855 3, RFC 5198 2.
-Invariants: one mailbox has one name: NFC, INBOX in upper case; no control characters.
+Invariants: one mailbox has one name: NFC, INBOX in upper case, also as the first level; no control characters.
 Limits: MAX_NAME_OCTETS.
 """
 
@@ -33,7 +33,11 @@ def read_name(data: bytes, *, utf8: bool) -> MailboxName:
     Spec: RFC 9051 5.1, RFC 6855 3
     """
     name = read_text(data, utf8=utf8)
-    return MailboxName("INBOX" if name.upper() == "INBOX" else name)
+    first, separator, rest = name.partition("/")
+    # Only the ASCII letters: there are others that upper() makes an I of.
+    if first.isascii() and first.upper() == "INBOX":
+        name = "INBOX" + separator + rest
+    return MailboxName(name)
 
 
 def read_text(data: bytes, *, utf8: bool) -> str:

@@ -69,6 +69,8 @@ def test_other_forms_are_refused(data: bytes) -> None:
 def test_inbox_and_normal_form() -> None:
     """INBOX has no case, and a name one normal form (RFC 5198 2)."""
     assert read_name(b"inBox", utf8=False) == "INBOX"
+    assert read_name(b"inBox/Lists", utf8=False) == "INBOX/Lists"
+    assert read_name("\u0131nbox".encode(), utf8=True) == "\u0131nbox"
     assert read_name("e\u0301".encode(), utf8=True) == "é"
     assert write_name("é", utf8=True) == "é".encode()
     assert write_name("é", utf8=False) == b"&AOk-"
