@@ -65,6 +65,18 @@ def parse_date(value: bytes) -> float | None:
 
     Spec: RFC 5322 3.3, 4.3
     """
+    zoned = parse_zoned_date(value)
+    return None if zoned is None else zoned[0]
+
+
+def parse_zoned_date(value: bytes) -> tuple[float, int] | None:
+    """Return the moment that a date names, and the zone it is written in.
+
+    :param value: an unfolded field value.
+    :returns: seconds since the epoch and minutes east of UTC, -5999 to 5999; None where ``parse_date`` has none.
+
+    Spec: RFC 5322 3.3, 4.3
+    """
     if len(value) > MAX_DATE_OCTETS:
         return None
     text = value.lower()
@@ -88,13 +100,13 @@ def parse_date(value: bytes) -> float | None:
     except (KeyError, ValueError):
         return None
     # RFC 5322 4.3: a zone we do not know, and the military letters (which RFC 822 had wrong), mean UTC.
-    offset_s = _ZONE_HOURS.get(zone, 0) * 3600
+    zone_min = _ZONE_HOURS.get(zone, 0) * 60
     if sign is not None:
         if int(zone_minutes) > 59:
             return None
-        offset_s = (int(zone_hours) * 60 + int(zone_minutes)) * (-60 if sign == b"-" else 60)
-    epoch_s = moment.timestamp() - offset_s
-    return epoch_s if FIRST_USABLE_S <= epoch_s < LAST_USABLE_S else None
+        zone_min = (int(zone_hours) * 60 + int(zone_minutes)) * (-1 if sign == b"-" else 1)
+    epoch_s = moment.timestamp() - zone_min * 60
+    return (epoch_s, zone_min) if FIRST_USABLE_S <= epoch_s < LAST_USABLE_S else None
 
 
 def _full_year(digits: bytes) -> int:

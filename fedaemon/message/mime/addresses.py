@@ -8,7 +8,7 @@ Standards: RFC 5322 3.4, 4.4 (addresses, groups, routes, empty elements), RFC 90
 Invariants: nothing is raised; the cost is linear.
 Limits: MAX_ADDRESSES.
 Known gaps: what follows an address up to the next comma is passed over; a semicolon outside a group separates
-as a comma does.
+as a comma does; in angle brackets, comments and blanks beside a dot are a SYNTAX_ERROR.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ _TOKEN = re.compile(
     rb'[ \t]++|(?P<quoted>"(?:[^"\\]++|\\.)*+"?)|(?P<comment>\()|(?P<sign>[<@,;:])|(?P<word>[^ \t"(<@,;:]++)'
 ).match
 _ANGLE = re.compile(
-    rb"<[ \t]*+(?:(@[^:<>]*+):[ \t]*+)?+"
-    rb'(?:"((?:[^"\\]++|\\.)*+)"|([^ \t"<>@,;:]*+))[ \t]*+'
-    rb"(?:@[ \t]*+(\[[^]<>]*+\]|[^ \t<>@,;:]*+))?+[ \t]*+>"
+    rb"<[ \t]*+(?:(@[^(:<>]*+):[ \t]*+)?+"
+    rb'(?:"((?:[^"\\]++|\\.)*+)"|([^ \t"(<>@,;:]*+))[ \t]*+'
+    rb"(?:@[ \t]*+(\[[^]<>]*+\]|[^ \t(<>@,;:]*+))?+[ \t]*+>"
 ).match
-_ANGLE_WORD = re.compile(rb"<[ \t]*+([^ \t\"<>@,;:]*+)").match
+_ANGLE_WORD = re.compile(rb"<[ \t]*+([^ \t\"(<>@,;:]*+)").match
+_IN_ANGLE = re.compile(rb'(?:[^"(>]++|"(?:[^"\\]++|\\.)*+"?)*+').match
 _DOMAIN = re.compile(rb"[ \t]*+(\[[^]]*+\]|[^ \t\"()<>@,;:]*+(?:[ \t]*+\.[ \t]*+[^ \t\"()<>@,;:]++)*+)").match
 
 
@@ -138,17 +139,39 @@ class _AddressReader:
 
     def _take_angle(self, start: int) -> None:
         self._angle = True
-        match = _ANGLE(self._value, start)
+        value = self._value
+        match = _ANGLE(value, start)
+        if match is not None:
+            self._at = match.end()
+        else:
+            self._at = value.find(b">", start) + 1 or len(value)
+            text = value[start : self._at]
+            if b"(" in text:
+                text = self._angle_without_comments(start)
+            match = _ANGLE(text)
         if match is not None:
             route, quoted, local, domain = match.groups()
+            route = route and route.rstrip(b" \t")
             local = unescape(quoted) if quoted is not None else local
             self._address = (route, local, domain or b"")
-            self._at = match.end()
-            return
-        word = _ANGLE_WORD(self._value, start)
-        self._address = (None, word[1] if word is not None else b"", SYNTAX_ERROR)
-        end = self._value.find(b">", start)
-        self._at = end + 1 if end >= 0 else len(self._value)
+        else:
+            word = _ANGLE_WORD(text)
+            self._address = (None, word[1] if word is not None else b"", SYNTAX_ERROR)
+
+    def _angle_without_comments(self, start: int) -> bytes:
+        """Return what stands from *start* to the closing bracket, a space for each comment, and go behind it."""
+        kept: list[bytes] = []
+        at = start
+        while True:
+            match = _IN_ANGLE(self._value, at)
+            assert match is not None  # it may be empty
+            kept.append(match[0])
+            at = match.end()
+            if not self._value.startswith(b"(", at):
+                break
+            at = after_comment(self._value, at + 1)
+        self._at = min(at + 1, len(self._value))
+        return b" ".join(kept) + self._value[at : self._at]
 
     def _take_comment(self) -> None:
         start = self._at

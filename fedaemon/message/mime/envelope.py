@@ -3,7 +3,8 @@
 Standards: RFC 9051 7.5.2 (ENVELOPE).
 Invariants: only quoted strings, literals, NIL and parentheses; header text as it stands, encoded words and all.
 Where the standard is silent, the answers are Dovecot's: several fields of addresses are one list, so that a
-second From field cannot hide behind the first; of several other fields the last counts.
+second From field cannot hide behind the first; of several other fields the last counts; a Subject, and no other
+field, loses the blanks at its end.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ def write_envelope(fields: Fields) -> bytes:
 
     Spec: RFC 9051 7.5.2
     """
+    subject = last(fields, b"subject")
     sender_from = _write_addresses(addresses_of(fields, b"from"))
     sender = _write_addresses(addresses_of(fields, b"sender"))
     reply_to = _write_addresses(addresses_of(fields, b"reply-to"))
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (
         nstring(last(fields, b"date")),
-        nstring(last(fields, b"subject")),
+        nstring(None if subject is None else subject.rstrip(b" \t")),
         sender_from,
         sender_from if sender == b"NIL" else sender,
         sender_from if reply_to == b"NIL" else reply_to,

@@ -22,9 +22,9 @@ _TYPE = re.compile(rb"[ \t]*+(%b++)[ \t]*+/[ \t]*+(%b++)" % (_TOKEN, _TOKEN)).ma
 _WORD = re.compile(rb"[ \t]*+(%b++)" % _TOKEN).match
 _ONLY_WORD = re.compile(rb"[ \t]*+(%b++)[ \t]*+" % _TOKEN).fullmatch
 _QUOTED = rb'"((?:[^"\\]++|\\.)*+)"'
-# What has no "=", and what follows a value up to the next semicolon, is passed over.
+# What has no "=" or a quote that does not end, and what follows a value up to the next semicolon, is passed over.
 _PARAMETER = re.compile(
-    rb';[ \t]*+(?:(%b++)[ \t]*+=[ \t]*+(?:%b|(%b*+)))?+(?:[^;"]++|"(?:[^"\\]++|\\.)*+"?)*+'
+    rb';[ \t]*+(?:(%b++)[ \t]*+=[ \t]*+(?:%b|(?!")(%b*+)))?+(?:[^;"]++|"(?:[^"\\]++|\\.)*+"?)*+'
     % (_TOKEN, _QUOTED, _TOKEN)
 ).finditer
 _BEFORE_COMMENT = re.compile(rb'(?:[^"(]++|"(?:[^"\\]++|\\.)*+"?)*+').match

@@ -2,7 +2,7 @@
 
 While a message is scanned, ``Sample`` keeps the beginning of its first text; ``preview`` makes words of it.
 
-Standards: RFC 8970 3.1 (PREVIEW), RFC 2045 6.7, 6.8 (transfer encodings).
+Standards: RFC 8970 3.1 (PREVIEW).
 Invariants: nothing is raised; the text has no control characters; the cost is linear.
 Limits: MAX_PREVIEW characters; SAMPLE_OCTETS are looked at.
 """
@@ -10,14 +10,13 @@ Limits: MAX_PREVIEW characters; SAMPLE_OCTETS are looked at.
 from __future__ import annotations
 
 import re
-from binascii import Error as Base64Error
-from binascii import a2b_base64, a2b_qp
 from html import unescape
 from typing import Final
 
-from fedaemon.message.encoded_word import CHARSETS
+from fedaemon.message.mime.charset import to_text
 from fedaemon.message.mime.entity import Entity
 from fedaemon.message.mime.parameters import parameter
+from fedaemon.message.mime.sections import decoded
 
 MAX_PREVIEW: Final = 200
 """Characters; RFC 8970 3.1 asks for no more."""
@@ -29,7 +28,6 @@ ENOUGH_HTML: Final = 2_000
 _NOT_SHOWN = re.compile(
     r"<(style|script|head|title)\b.*?(?:</\1\s*+>|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*+>?", re.DOTALL | re.IGNORECASE
 ).finditer
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+").sub
 _CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\u034f\ufeff\ud800-\udfff]+"
 ).sub
@@ -96,24 +94,6 @@ def _without_tags(text: str) -> str:
 
 
 def _decoded(entity: Entity, octets: bytes) -> str:
-    encoding = entity.encoding.lower()
-    if encoding == b"base64":
-        octets = _from_base64(octets)
-    elif encoding == b"quoted-printable":
-        octets = a2b_qp(octets)
-    name = (parameter(entity.content_type[2], b"charset") or b"utf-8").decode("ascii", "replace").lower()
-    codec = CHARSETS.get(name, "utf-8")
-    if codec == "cp1252" and not octets.isascii():
-        try:  # much mail is UTF-8 whatever its label says
-            return octets.decode("utf-8")
-        except UnicodeDecodeError:
-            pass
-    return octets.decode(codec, "replace").rstrip("\ufffd")
-
-
-def _from_base64(octets: bytes) -> bytes:
-    clean = _NOT_BASE64(b"", octets.partition(b"=")[0])
-    try:
-        return a2b_base64(clean + b"=" * (-len(clean) % 4))
-    except Base64Error:
-        return a2b_base64(clean[:-1])
+    plain = decoded(octets, entity.encoding.decode("utf-8", "replace"))
+    charset = (parameter(entity.content_type[2], b"charset") or b"").decode("utf-8", "replace")
+    return to_text(octets if plain is None else plain, charset).rstrip("\ufffd")

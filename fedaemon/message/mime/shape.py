@@ -6,54 +6,24 @@ cuts sections out by their offsets, and SEARCH, SORT and THREAD compare texts th
 Standards: RFC 9051 6.4.5.1 (sections), 7.5.2 (ENVELOPE, BODYSTRUCTURE), RFC 8970 3.1 (PREVIEW), RFC 5256 and
 RFC 5957 (see ``texts``).
 Invariants: any octets have a shape; the same octets have the same, however they are cut into chunks;
-``Shape.from_record(shape.to_record()) == shape``.
+``StoredShape(shape.to_record())`` gives them back.
 Limits: those of ``scan``, ``entity``, ``parameters`` and ``addresses``.
 Known gaps: a message/rfc822 with a transfer encoding (RFC 2046 5.2.1 forbids it) is not decoded.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
 
 from fedaemon.message.mime.entity import Entity
 from fedaemon.message.mime.envelope import write_envelope
 from fedaemon.message.mime.parameters import parameter
+from fedaemon.message.mime.part import Part
 from fedaemon.message.mime.scan import Scanner, blocks
+from fedaemon.message.mime.stored_shape import pack_sections
 from fedaemon.message.mime.structure import write_structure
 from fedaemon.message.mime.texts import Texts, read_texts
-
-RECORD_VERSION: Final = b"\x01"
-"""The first octet of a record."""
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One section of a message; offsets are octets from the message's beginning.
-
-    :ivar section: its number, such as (1, 2); () is the whole message.
-    :ivar header_at: where its MIME header begins, *header_octets* long with the empty line.
-    :ivar body_at: where its body begins, *body_octets* long with *lines* LFs in it.
-    :ivar message_header_octets: for the message and each message/rfc822 the length of the message's own header; of
-        the whole message it begins at *header_at*, of an enclosed one at *body_at*. None for other parts.
-    :ivar main_type: type, *subtype*, *charset* ("" when none is given) and *encoding* are in lower case.
-    """
-
-    section: tuple[int, ...]
-    header_at: int
-    header_octets: int
-    body_at: int
-    body_octets: int
-    lines: int
-    message_header_octets: int | None
-    main_type: str
-    subtype: str
-    charset: str
-    encoding: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,32 +43,25 @@ class Shape:
     parts: tuple[Part, ...]
 
     def to_record(self) -> bytes:
-        """Return the shape as octets for the store: a version octet, and compact JSON."""
-        texts = [getattr(self.texts, name) for name in Texts.__slots__]
-        parts = [[getattr(part, name) for name in Part.__slots__] for part in self.parts]
-        written = [octets.decode("latin-1") for octets in (self.envelope, self.body, self.bodystructure)]
-        return RECORD_VERSION + _encode([*written, self.preview, texts, parts]).encode()
-
-    @classmethod
-    def from_record(cls, record: bytes) -> Shape:
-        """Return the shape that *record* was made of.
-
-        :raises ValueError: when it is not one, or of another version.
-        """
-        if record[:1] != RECORD_VERSION:
-            raise ValueError(f"a shape of an unknown version: {record[:1]!r}")
-        try:
-            envelope, body, bodystructure, preview, texts, parts = json.loads(record[1:])
-            return cls(
-                envelope.encode("latin-1"),
-                body.encode("latin-1"),
-                bodystructure.encode("latin-1"),
-                preview,
-                Texts(*map(_hashable, texts)),
-                tuple([Part(*map(_hashable, part)) for part in parts]),
-            )
-        except (TypeError, AttributeError) as error:
-            raise ValueError("a damaged shape") from error
+        """Return the shape as octets for the store, which ``StoredShape`` reads."""
+        texts = self.texts
+        columns = (
+            texts.subject,
+            texts.addresses_from,
+            texts.addresses_to,
+            texts.addresses_cc,
+            texts.addresses_bcc,
+            texts.base_subject,
+            texts.sort_from,
+            texts.sort_to,
+            texts.sort_cc,
+            texts.display_from,
+            texts.display_to,
+            texts.threading,
+        )
+        return pack_sections(
+            (self.envelope, self.body, self.bodystructure), self.preview, columns, self.parts
+        )
 
 
 def read_shape(chunks: Iterable[bytes]) -> Shape:
@@ -172,7 +135,3 @@ def _part(section: tuple[int, ...], entity: Entity, message_header_octets: int |
         message_header_octets,
         *[word.decode("utf-8", "replace").lower() for word in (main, sub, charset, entity.encoding)],
     )
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(value) if type(value) is list else value

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from fedaemon.message.date import parse_date
+from fedaemon.message.date import parse_zoned_date
 from fedaemon.message.encoded_word import decode
 from fedaemon.message.mime.envelope import addresses_of
 from fedaemon.message.mime.fields import Fields, last
@@ -31,6 +31,7 @@ class Texts:
     :ivar addresses_from: all From fields as text; *addresses_to*, *addresses_cc*, *addresses_bcc* likewise.
     :ivar is_reply: whether the subject shows a reply or forwarded message.
     :ivar sent_s: the Date in seconds since the epoch, or None when it cannot be used.
+    :ivar zone_min: minutes east of UTC in which the Date is written; 0 without a usable one.
     :ivar sort_from: the first address's mailbox; *display_from* its name, or else its address.
     :ivar message_id: the identifier without angle brackets, or "".
     :ivar in_reply_to: the identifiers of In-Reply-To; *references* those of References, oldest first.
@@ -44,6 +45,7 @@ class Texts:
     base_subject: str
     is_reply: bool
     sent_s: int | None
+    zone_min: int
     sort_from: str
     sort_to: str
     sort_cc: str
@@ -52,6 +54,16 @@ class Texts:
     message_id: str
     in_reply_to: tuple[str, ...]
     references: tuple[str, ...]
+
+    @property
+    def threading(self) -> str:
+        """What THREAD needs in one text, separated by spaces: whether it is a reply (1 or 0), the message's
+        identifier or "-", and those of its ancestors, oldest first: References, else the first of In-Reply-To.
+
+        Spec: RFC 5256 3 (REFERENCES)
+        """
+        ancestors = self.references or self.in_reply_to[:1]
+        return " ".join(("1" if self.is_reply else "0", self.message_id or "-", *ancestors))
 
 
 def read_texts(fields: Fields) -> Texts:
@@ -63,7 +75,7 @@ def read_texts(fields: Fields) -> Texts:
     base, is_reply = base_subject(subject)
     sort_from, display_from = _sort_keys(fields, b"from")
     sort_to, display_to = _sort_keys(fields, b"to")
-    sent_s = parse_date((last(fields, b"date") or b"").strip(b" \t"))
+    sent = parse_zoned_date((last(fields, b"date") or b"").strip(b" \t"))
     return Texts(
         subject=subject,
         addresses_from=_joined(fields, b"from"),
@@ -72,7 +84,8 @@ def read_texts(fields: Fields) -> Texts:
         addresses_bcc=_joined(fields, b"bcc"),
         base_subject=base,
         is_reply=is_reply,
-        sent_s=None if sent_s is None else int(sent_s),
+        sent_s=None if sent is None else int(sent[0]),
+        zone_min=0 if sent is None else sent[1],
         sort_from=sort_from,
         sort_to=sort_to,
         sort_cc=_sort_keys(fields, b"cc")[0],

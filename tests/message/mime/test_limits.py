@@ -11,6 +11,8 @@ from fedaemon.message.mime.addresses import MAX_ADDRESSES, read_addresses
 from fedaemon.message.mime.entity import MAX_DEPTH, MAX_PARTS
 from fedaemon.message.mime.parameters import MAX_PARAMETERS, read_content_type, read_languages
 from fedaemon.message.mime.scan import MAX_HEADER_OCTETS, Scanner
+from fedaemon.message.mime.search_text import read_search_text
+from fedaemon.message.mime.sections import header_fields
 from fedaemon.message.mime.shape import read_shape
 from fedaemon.message.mime.subject import base_subject
 from tests.message.test_linear_time import steps
@@ -21,6 +23,10 @@ OUTER = b"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n" + MULTIPART
 
 def shape(data: bytes) -> object:
     return read_shape([data])
+
+
+def searched(data: bytes) -> object:
+    return read_search_text(lambda start, stop: data[start:stop], read_shape([data]).parts)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +54,10 @@ def shape(data: bytes) -> object:
         (read_content_type, b"a/b", b';"'),
         (read_content_type, b"a/b", b"("),
         (read_languages, b"", b"a,"),
+        (lambda data: header_fields(data, [b"a"], exclude=False), b"", b"A: b\r\n"),
+        (lambda data: header_fields(data, [b"a"], exclude=True), b"", b"\n "),
+        (searched, MULTIPART, b"--a\r\n\r\nx\r\n"),
+        (searched, b"", b"A: =?utf-8?q?b?=\r\n"),
         (lambda data: base_subject(data.decode()), b"", b"[a]"),
         (lambda data: base_subject(data.decode()), b"", b"re: "),
     ],
@@ -68,6 +78,13 @@ def test_a_megabyte_of_signs_ends(unit: bytes) -> None:
     value = unit * (250_000 // len(unit))
     assert len(read_addresses(value)) <= MAX_ADDRESSES + 1
     assert read_content_type(b"a/b;" + value)[:2] == (b"a", b"b")
+    assert header_fields(b"A:" + value, [b"A"], exclude=True) == b"\r\n"
+    assert _header_octets(value) >= len(value)
+
+
+def _header_octets(value: bytes) -> int:
+    header = b"A: " + value + b"\r\n\r\n"
+    return len(read_search_text(lambda start, stop: header[start:stop], read_shape([header]).parts).header)
 
 
 def test_a_long_header_is_read_up_to_its_limit() -> None:

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedaemon.message.mime import scan
+from fedaemon.message.mime.part import Part
 from fedaemon.message.mime.scan import Scanner
-from fedaemon.message.mime.shape import Part, Shape, read_shape
+from fedaemon.message.mime.shape import read_shape
+from fedaemon.message.mime.stored_shape import StoredShape
 from fedaemon.message.mime.structure import write_structure
 from tests.message.mime.mails import broken, well_formed
 from tests.message.strategies import mail_like_octets
@@ -116,7 +118,21 @@ def test_offsets_cut_the_parts_that_the_email_package_finds(message: Message) ->
 def test_records_come_back(message: bytes) -> None:
     """A record holds the whole shape, whatever the message is; the message's parts lie within it."""
     shape = read_shape([message])
-    assert Shape.from_record(shape.to_record()) == shape
+    stored = StoredShape(shape.to_record())
+    assert (stored.envelope, stored.body, stored.bodystructure) == (
+        shape.envelope,
+        shape.body,
+        shape.bodystructure,
+    )
+    assert (stored.preview, stored.parts()) == (shape.preview, shape.parts)
+    texts = [text.decode() for text in stored.texts()]
+    assert (texts[0], texts[5], texts[10]) == (
+        shape.texts.subject,
+        shape.texts.base_subject,
+        shape.texts.display_to,
+    )
+    assert texts[11] == shape.texts.threading
+    assert not any("\n" in text for text in texts)
     for part in shape.parts:
         assert part.header_at + part.header_octets == part.body_at
         assert part.body_at + part.body_octets <= len(message)

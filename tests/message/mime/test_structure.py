@@ -43,6 +43,8 @@ STRUCTURES: list[tuple[bytes, bytes]] = [
         b"Content-Type: a / b (c); x (d) = (e) 1 (f)\r\nContent-Disposition: (x) inline (y); a=b\r\n\r\n",
         b'("a" "b" ("x" "1") NIL NIL "7bit" 0 NIL ("inline" ("a" "b")) NIL NIL)',
     ),
+    (b'Content-Type: a/b; x=1; n="c; y=2\r\n\r\n', b'("a" "b" ("x" "1") NIL NIL "7bit" 0 NIL NIL NIL NIL)'),
+    (b'Content-Type: a/b; n="c\\"\r\n\r\n', b'("a" "b" NIL NIL NIL "7bit" 0 NIL NIL NIL NIL)'),
     (
         b"Content-Type: a/b; x*0=1; x*2=3; x*1=2; y*1=a\r\n\r\n",
         b'("a" "b" ("x" "123" "y*1" "a") NIL NIL "7bit" 0 NIL NIL NIL NIL)',
@@ -180,6 +182,11 @@ ADDRESSES: list[tuple[bytes, bytes]] = [
     (b"foo <a b@c>", b'(("foo" NIL "a" "SYNTAX_ERROR"))'),
     (b'"a b"@c', b'((NIL NIL "a b" "c"))'),
     (b'<"quoted local"@d>', b'((NIL NIL "quoted local" "d"))'),
+    (b"A <a@b(c)>, d@e", b'(("A" NIL "a" "b")(NIL NIL "d" "e"))'),
+    (b"<(c)a(c)@(c\\)(>))b (c)>, d@e", b'((NIL NIL "a" "b")(NIL NIL "d" "e"))'),
+    (b'<@r(c):"a(b)"@x(c)>', b'((NIL "@r" "a(b)" "x"))'),
+    (b"<a@b(c)d>", b'((NIL NIL "a" "SYNTAX_ERROR"))'),
+    (b"<a@b(c>, d@e", b'((NIL NIL "a" "SYNTAX_ERROR"))'),
     (b"a@[1.2.3.4]", b'((NIL NIL "a" "[1.2.3.4]"))'),
     (b"a@b@c", b'((NIL NIL "a" "b"))'),
     (b"(unterminated a@b", b"NIL"),
@@ -233,6 +240,10 @@ def test_addresses(value: bytes, expected: bytes) -> None:
         (
             b"no field\r\nSubject: a\0b\rc\r\n",
             b"(NIL {7}\r\na\xef\xbf\xbdb c NIL NIL NIL NIL NIL NIL NIL NIL)",
+        ),
+        (
+            b"Subject: a  b \t\r\n \r\nDate: c \r\n",
+            b'("c " "a  b" NIL NIL NIL NIL NIL NIL NIL NIL)',
         ),
         (b"Subject: \xe4\r\n", b"(NIL {1}\r\n\xe4 NIL NIL NIL NIL NIL NIL NIL NIL)"),
     ],
