@@ -7,7 +7,7 @@ holds is the caller's to add; a shape is made before the transaction, never in i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from secrets import randbits
@@ -70,7 +70,7 @@ def append(
         transaction.put((MAIL, mailbox_id, uid), Mail(new.blob, new.prefix, new.shape).to_record())
         transaction.put((MAIL_ROW, mailbox_id, uid), row.to_record())
         rows.append(row)
-    states.save(transaction, mailbox_id, before, grown(before, modseq, rows))
+    states.save(transaction, mailbox_id, before, _grown(before, modseq, rows))
     return before.uidnext, modseq
 
 
@@ -85,29 +85,51 @@ def copy(
     Spec: RFC 9051 6.4.7
     """
     names = words.keywords(transaction, source_id)
-    before = states.load(transaction, target_id)
-    modseq, uid = before.modseq + 1, before.uidnext
     known: dict[int, int] = {}
-    copied: list[tuple[int, int]] = []
-    rows: list[Row] = []
-    for row in list(reading.rows(transaction, source_id, ranges)):
+
+    def translated(flags: int) -> int:
+        if flags not in known:
+            known[flags] = words.make_flag_bits(transaction, target_id, words.flag_names(flags, names))
+        return known[flags]
+
+    rows = list(reading.rows(transaction, source_id, ranges))
+    return add_again(transaction, blobs, source_id, target_id, rows, translated, now_s)
+
+
+def add_again(
+    transaction: Transaction,
+    blobs: Blobs,
+    source_id: str,
+    target_id: str,
+    rows: Iterable[Row],
+    flags_of: Callable[[int], int],
+    now_s: int,
+) -> list[tuple[int, int]]:
+    """Add messages that are, or were, in a mailbox to the same or another one; return (old UID, new UID) of each.
+
+    What is purged is passed over.
+
+    :param flags_of: returns the flags that a message gets, as those of the target, for those that it has.
+    :raises StoreError: the target is gone, or a content is missing.
+    """
+    before = states.load(transaction, target_id)
+    modseq = before.modseq + 1
+    added: list[Row] = []
+    pairs: list[tuple[int, int]] = []
+    for row in rows:
         found = transaction.get((MAIL, source_id, row.uid))
         if found is None:
             continue
-        flags = known.get(row.flags)
-        if flags is None:
-            flags = words.make_flag_bits(transaction, target_id, words.flag_names(row.flags, names))
-            known[row.flags] = flags
         blobs.retain(transaction, Mail.from_record(found).blob)
-        added = row._replace(uid=uid, modseq=modseq, flags=flags, saved_s=now_s)
+        uid = before.uidnext + len(added)
+        new = row._replace(uid=uid, modseq=modseq, flags=flags_of(row.flags), saved_s=now_s)
         transaction.put((MAIL, target_id, uid), found)
-        transaction.put((MAIL_ROW, target_id, uid), added.to_record())
-        rows.append(added)
-        copied.append((row.uid, uid))
-        uid += 1
-    if rows:
-        states.save(transaction, target_id, before, grown(before, modseq, rows))
-    return copied
+        transaction.put((MAIL_ROW, target_id, uid), new.to_record())
+        added.append(new)
+        pairs.append((row.uid, uid))
+    if added:
+        states.save(transaction, target_id, before, _grown(before, modseq, added))
+    return pairs
 
 
 def thread_id(account: str, root: str) -> int:
@@ -122,8 +144,7 @@ def thread_id(account: str, root: str) -> int:
     return int.from_bytes(digest, "big") >> 1 or 1
 
 
-def grown(before: states.State, modseq: int, rows: Sequence[Row]) -> states.State:
-    """Return the counters of a mailbox to which *rows* were added."""
+def _grown(before: states.State, modseq: int, rows: Sequence[Row]) -> states.State:
     deleted = [row for row in rows if row.flags & c.DELETED]
     return before._replace(
         uidnext=before.uidnext + len(rows),

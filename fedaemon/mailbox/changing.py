@@ -20,7 +20,6 @@ from fedaemon.mailbox import columns as c
 from fedaemon.mailbox import reading
 from fedaemon.mailbox import state as states
 from fedaemon.mailbox.rows import Row
-from fedaemon.mailbox.state import State
 from fedaemon.store.interface import Transaction
 from fedaemon.store.spaces import MAIL_CHUNK, MAIL_GONE, MAIL_PURGE, MAIL_ROW
 
@@ -84,11 +83,8 @@ def change_flags(
 
     Spec: RFC 9051 6.4.6, RFC 7162 3.1.3
     """
-    before = states.load(transaction, mailbox_id)
-    modseq = before.modseq + 1
-    tally = _Tally(before)
+    edit = _Edit(transaction, mailbox_id, _tables(mode, flags))
     changed = Changed()
-    tables = _tables(mode, flags)
     for first_uid, columns in list(reading.chunks(transaction, mailbox_id, ranges)):
         wanted = c.both(columns[c.FLAGS].translate(c.LIVE), c.within(c.unpack(c.UID, columns[c.UID]), ranges))
         if unchanged_since is not None:
@@ -96,30 +92,18 @@ def change_flags(
             newer = c.both(wanted, bytes(map(unchanged_since.__lt__, modseqs)))
             changed.modified += compress(c.unpack(c.UID, columns[c.UID]), newer)
             wanted = c.without(wanted, newer)
-        after = _changed_columns(columns, tables, wanted, modseq)
-        if after is not None:
-            sizes = _Sizes(transaction, mailbox_id, first_uid)
-            tally.chunk(columns[c.FLAGS], after[c.FLAGS], sizes)
-            transaction.put(
-                (MAIL_CHUNK, mailbox_id, c.STATE_GROUP, first_uid), c.encode(after, len(after[c.FLAGS]))
-            )
+        if edit.chunk(first_uid, columns, wanted):
             changed.first_uids.append(first_uid)
     for row in list(reading.tail(transaction, mailbox_id, ranges)):
         if not row.live:
             continue
         if unchanged_since is not None and row.modseq > unchanged_since:
             changed.modified.append(row.uid)
-            continue
-        new = _changed_flags(row.flags, mode, flags)
-        if new != row.flags:
-            tally.row(row, new)
-            transaction.put(
-                (MAIL_ROW, mailbox_id, row.uid), row._replace(flags=new, modseq=modseq).to_record()
-            )
+        elif edit.row(row, _changed_flags(row.flags, mode, flags)):
             changed.tail = True
     if changed.first_uids or changed.tail:
-        changed.modseq = modseq
-        states.save(transaction, mailbox_id, before, tally.state(modseq))
+        changed.modseq = edit.modseq
+        edit.save()
     return changed
 
 
@@ -140,37 +124,23 @@ def expunge(
 
     Spec: RFC 9051 6.4.3
     """
-    before = states.load(transaction, mailbox_id)
-    modseq = before.modseq + 1
-    tally = _Tally(before)
+    edit = _Edit(transaction, mailbox_id, _tables(Mode.ADD, c.GONE))
     table = c.TO_BE_EXPUNGED if only_deleted else c.LIVE
-    tables = _tables(Mode.ADD, c.GONE)
     uids: list[int] = []
     for first_uid, columns in list(reading.chunks(transaction, mailbox_id, ranges)):
         numbers = c.unpack(c.UID, columns[c.UID])
         mask = c.both(columns[c.FLAGS].translate(table), c.within(numbers, ranges))
-        after = _changed_columns(columns, tables, mask, modseq)
-        if after is None:
-            continue
-        uids += compress(numbers, mask)
-        tally.chunk(columns[c.FLAGS], after[c.FLAGS], _Sizes(transaction, mailbox_id, first_uid))
-        transaction.put(
-            (MAIL_CHUNK, mailbox_id, c.STATE_GROUP, first_uid), c.encode(after, len(after[c.FLAGS]))
-        )
+        if edit.chunk(first_uid, columns, mask):
+            uids += compress(numbers, mask)
     for row in list(reading.tail(transaction, mailbox_id, ranges)):
-        if table[row.flags & 255]:
+        if table[row.flags & 255] and edit.row(row, row.flags | c.GONE):
             uids.append(row.uid)
-            flags = row.flags | c.GONE
-            tally.row(row, flags)
-            transaction.put(
-                (MAIL_ROW, mailbox_id, row.uid), row._replace(flags=flags, modseq=modseq).to_record()
-            )
     if not uids:
         return None
     gone = Gone(kind, now_ms, runs(uids))
-    transaction.put((MAIL_GONE, mailbox_id, modseq), encode_gone(gone))
-    transaction.put((MAIL_PURGE, now_ms // 1000 + keep_s, mailbox_id, modseq), b"")
-    states.save(transaction, mailbox_id, before, tally.state(modseq))
+    transaction.put((MAIL_GONE, mailbox_id, edit.modseq), encode_gone(gone))
+    transaction.put((MAIL_PURGE, now_ms // 1000 + keep_s, mailbox_id, edit.modseq), b"")
+    edit.save()
     return gone
 
 
@@ -213,15 +183,47 @@ class _Sizes:
         return sum(compress(self._sizes, mask))
 
 
-class _Tally:
-    """What the changes of a transaction make of the counters of a mailbox."""
+class _Edit:
+    """One change of a mailbox: writes what is changed, and counts what that makes of the counters.
 
-    def __init__(self, before: State) -> None:
-        self._before = before
+    :param tables: what becomes of the octets of each column of flags, for rows in chunks.
+    """
+
+    def __init__(self, transaction: Transaction, mailbox_id: str, tables: dict[int, bytes]) -> None:
+        self._transaction = transaction
+        self._mailbox_id = mailbox_id
+        self._tables = tables
+        self._before = states.load(transaction, mailbox_id)
+        self.modseq = self._before.modseq + 1
         self._exists = self._unseen = self._deleted = self._gone = 0
         self._octets = self._deleted_octets = self._gone_octets = 0
 
-    def chunk(self, old: bytes, new: bytes, sizes: _Sizes) -> None:
+    def chunk(self, first_uid: int, columns: c.Columns, wanted: bytes) -> bool:
+        """Change the rows of *wanted* in a chunk; False when that changes nothing."""
+        after = _changed_columns(columns, self._tables, wanted, self.modseq)
+        if after is None:
+            return False
+        key = (MAIL_CHUNK, self._mailbox_id, c.STATE_GROUP, first_uid)
+        self._transaction.put(key, c.encode(after, len(wanted)))
+        self._count(columns[c.FLAGS], after[c.FLAGS], _Sizes(self._transaction, self._mailbox_id, first_uid))
+        return True
+
+    def row(self, row: Row, flags: int) -> bool:
+        """Give a row of the tail *flags*; False when it has them."""
+        if flags == row.flags:
+            return False
+        changed = row._replace(flags=flags, modseq=self.modseq)
+        self._transaction.put((MAIL_ROW, self._mailbox_id, row.uid), changed.to_record())
+        old, new = row.flags & 255, flags & 255
+        self._unseen += c.UNSEEN[new] - c.UNSEEN[old]
+        deleted = c.TO_BE_EXPUNGED[new] - c.TO_BE_EXPUNGED[old]
+        self._deleted += deleted
+        self._deleted_octets += deleted * row.size
+        if new & c.GONE and not old & c.GONE:
+            self._lose(1, row.size)
+        return True
+
+    def _count(self, old: bytes, new: bytes, sizes: _Sizes) -> None:
         """Count a chunk whose octets of system flags were *old* and are *new*."""
         self._unseen += new.translate(c.UNSEEN).count(1) - old.translate(c.UNSEEN).count(1)
         was, now = old.translate(c.TO_BE_EXPUNGED), new.translate(c.TO_BE_EXPUNGED)
@@ -230,27 +232,17 @@ class _Tally:
         lost = c.without(old.translate(c.LIVE), new.translate(c.LIVE))
         self._lose(lost.count(1), sizes.total(lost))
 
-    def row(self, row: Row, flags: int) -> None:
-        """Count a row that gets *flags*."""
-        old, new = row.flags & 255, flags & 255
-        self._unseen += c.UNSEEN[new] - c.UNSEEN[old]
-        deleted = c.TO_BE_EXPUNGED[new] - c.TO_BE_EXPUNGED[old]
-        self._deleted += deleted
-        self._deleted_octets += deleted * row.size
-        if new & c.GONE and not old & c.GONE:
-            self._lose(1, row.size)
-
     def _lose(self, messages: int, octets: int) -> None:
         self._exists -= messages
         self._octets -= octets
         self._gone += messages
         self._gone_octets += octets
 
-    def state(self, modseq: int) -> State:
-        """Return the counters after the changes."""
+    def save(self) -> None:
+        """Write the counters."""
         before = self._before
-        return before._replace(
-            modseq=modseq,
+        after = before._replace(
+            modseq=self.modseq,
             exists=before.exists + self._exists,
             unseen=before.unseen + self._unseen,
             deleted=before.deleted + self._deleted,
@@ -259,6 +251,7 @@ class _Tally:
             gone=before.gone + self._gone,
             gone_octets=before.gone_octets + self._gone_octets,
         )
+        states.save(self._transaction, self._mailbox_id, before, after)
 
 
 def _changed_flags(old: int, mode: Mode, flags: int) -> int:

@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 from typing import Final
 
+from fedaemon.message.mime.stored_shape import TEXT_COLUMNS
 from fedaemon.store.errors import NewerFormat, StoreError
 
 VERSION: Final = 1
@@ -45,7 +46,6 @@ KEYWORDS: Final = 16
 PLANES: Final = 16
 TEXTS: Final = 64
 """The first text column; they stand in the order in which ``StoredShape.texts`` gives them."""
-TEXT_COLUMNS: Final = 12
 
 SUBJECT, FROM, TO, CC, BCC, BASE_SUBJECT, SORT_FROM, SORT_TO, SORT_CC, DISPLAY_FROM, DISPLAY_TO, THREADING = (
     range(TEXTS, TEXTS + TEXT_COLUMNS)
@@ -86,6 +86,7 @@ _ENTRY = struct.Struct("<BI")
 
 LIVE: Final = bytes(not octet & GONE for octet in range(256))
 """The table that makes octets of flags the mask of the rows that are not gone."""
+EXPUNGED: Final = bytes(bool(octet & GONE) for octet in range(256))
 UNSEEN: Final = bytes(not octet & (GONE | SEEN) for octet in range(256))
 TO_BE_EXPUNGED: Final = bytes(octet & (GONE | DELETED) == DELETED for octet in range(256))
 _FULL: Final = bytes([0, 255]) + bytes(254)

@@ -18,7 +18,7 @@ from fedaemon.mailbox import reading
 from fedaemon.mailbox import state as states
 from fedaemon.mailbox.changing import decode_gone
 from fedaemon.mailbox.rows import Mail, Row, fact_columns, state_columns
-from fedaemon.message.mime.stored_shape import StoredShape, is_made
+from fedaemon.message.mime.stored_shape import TEXT_COLUMNS, StoredShape, is_made
 from fedaemon.store.interface import Snapshot, Transaction
 from fedaemon.store.spaces import MAIL, MAIL_CHUNK, MAIL_GONE, MAIL_PURGE, MAIL_ROW, MAILBOX_STATE
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CHUNK_ROWS: Final = 500
 """Sealing so many takes about 4 ms; docs/mailbox-layout.md has the comparison. Not part of the format."""
 PURGE_SLICE: Final = 200
-GROUPS: Final = (c.STATE_GROUP, c.FACTS_GROUP, *range(c.TEXTS, c.TEXTS + c.TEXT_COLUMNS))
+GROUPS: Final = (c.STATE_GROUP, c.FACTS_GROUP, *range(c.TEXTS, c.TEXTS + TEXT_COLUMNS))
 
 
 def unshaped(snapshot: Snapshot, mailbox_id: str, limit: int) -> list[int]:
@@ -52,7 +52,7 @@ def gather_texts(snapshot: Snapshot, mailbox_id: str, uids: list[int]) -> list[t
     for uid in uids:
         mail = reading.mail(snapshot, mailbox_id, uid)
         made = mail is not None and is_made(mail.shape)
-        texts.append(StoredShape(mail.shape).texts() if mail and made else (b"",) * c.TEXT_COLUMNS)
+        texts.append(StoredShape(mail.shape).texts() if mail and made else (b"",) * TEXT_COLUMNS)
     return texts
 
 

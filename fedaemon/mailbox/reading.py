@@ -56,14 +56,16 @@ def tail(snapshot: Snapshot, mailbox_id: str, ranges: c.UidRanges) -> Iterator[R
             yield Row.from_record(value)
 
 
-def rows(snapshot: Snapshot, mailbox_id: str, ranges: c.UidRanges = EVERY) -> Iterator[Row]:
-    """Yield the live rows of *ranges*."""
+def rows(
+    snapshot: Snapshot, mailbox_id: str, ranges: c.UidRanges = EVERY, table: bytes = c.LIVE
+) -> Iterator[Row]:
+    """Yield the rows of *ranges* whose system flags *table* makes 1: the live ones, unless told otherwise."""
     for first_uid, columns in chunks(snapshot, mailbox_id, ranges):
-        mask = c.both(columns[c.FLAGS].translate(c.LIVE), c.within(c.unpack(c.UID, columns[c.UID]), ranges))
+        mask = c.both(columns[c.FLAGS].translate(table), c.within(c.unpack(c.UID, columns[c.UID]), ranges))
         if any(mask):
             facts = group(snapshot, mailbox_id, c.FACTS_GROUP, first_uid)
             yield from compress(rows_of(columns | facts), mask)
-    yield from (row for row in tail(snapshot, mailbox_id, ranges) if row.live)
+    yield from (row for row in tail(snapshot, mailbox_id, ranges) if table[row.flags & 255])
 
 
 def mail(snapshot: Snapshot, mailbox_id: str, uid: int) -> Mail | None:

@@ -134,7 +134,7 @@ class View:
 
     def number(self, uid: int) -> int | None:
         """Return the sequence number of a message, None when there is no such UID here."""
-        place = bisect_right([chunk.uids[0] for chunk in self.chunks], uid) - 1
+        place = bisect_right(self.chunks, uid, key=_first) - 1
         if place < 0:
             return None
         chunk, mask = self.chunks[place], self.shown[place]
@@ -153,7 +153,7 @@ class View:
         """
         same = 0
         for mine, now in zip(self.chunks, mailbox.chunks, strict=False):
-            if mine.first_uid != now.first_uid or mine.uids != now.uids:
+            if mine is not now and (mine.first_uid != now.first_uid or mine.uids != now.uids):
                 break
             same += 1
         if not may_expunge and self._misses(same, mailbox.chunks[same:]):
@@ -240,6 +240,11 @@ class View:
             number += 1
             difference.expunged.append((number, due))
             due = next(ordered, None)
+
+
+def _first(chunk: Chunk) -> int:
+    """Return the lowest UID of a chunk, which its name need not be."""
+    return chunk.uids[0]
 
 
 def _renewed(chunk: Chunk, known: dict[int, Chunk]) -> Chunk:
