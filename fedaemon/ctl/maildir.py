@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from fedaemon.errors import BadSyntax, Refused, Unavailable
+from fedaemon.imap.grammar import ATOM
 from fedaemon.imap.names import read_name
 from fedaemon.imap.parse.values import MAX_KEYWORD_OCTETS
 
@@ -36,7 +37,7 @@ MAX_KEYWORD_FILE_OCTETS: Final = 64 * 1024 * 1024
 _FLAGS: Final = dict(
     zip("DFPRST", rb"\Draft \Flagged $Forwarded \Answered \Seen \Deleted".split(), strict=True)
 )
-_KEYWORD = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+").fullmatch
+_KEYWORD = re.compile(ATOM + rb"+").fullmatch
 _SECONDS = re.compile(r"[0-9]{1,18}").match
 _NUMBER = re.compile(rb"[0-9]{1,4}").fullmatch
 _UPDATE = re.compile(r"(?:\.([0-9]{1,18})\.)?([^.:].*)").fullmatch

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from fedaemon.imap.grammar import TAG
+
 MAX_TAG_OCTETS: Final = 128
 """Each answer repeats the tag; those of clients have under 20."""
 
-_TAGGED = re.compile(rb"([!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,%d}+)(?: |$)" % MAX_TAG_OCTETS).match
+_TAGGED = re.compile(rb"(%b{1,%d}+)(?: |$)" % (TAG, MAX_TAG_OCTETS)).match
 _NAME = re.compile(rb"(?:(UID) )?([A-Z][A-Z0-9.-]{0,31})(?= |$)", re.IGNORECASE).match
 # Contents of messages are what follows in these commands, but for mailbox names and URLs.
 _STREAMING: Final = frozenset((b"APPEND", b"REPLACE"))

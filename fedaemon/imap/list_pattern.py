@@ -13,10 +13,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-SEPARATOR: Final = "/"
-"""Between the levels of the hierarchy."""
-
-INBOX: Final = "INBOX"
+from fedaemon.mailbox.mailboxes import INBOX, SEPARATOR, canonical_name
 
 _WILD = re.compile(r"[*%]").search
 _CAPITALS: Final = {letter: letter - 32 for letter in range(ord("a"), ord("z") + 1)}
@@ -32,10 +29,7 @@ class Pattern:
 
     def __init__(self, reference: str, pattern: str) -> None:
         """Join *reference* and *pattern* to the canonical pattern."""
-        text = reference + pattern
-        level, separator, rest = text.partition(SEPARATOR)
-        if separator and level.translate(_CAPITALS) == INBOX:
-            text = INBOX + separator + rest
+        text = canonical_name(reference + pattern)
         self.shows_levels = pattern.endswith("%")
         self._prefix, self._wild = _split(text)
         prefix, wild = _split(text.translate(_CAPITALS))

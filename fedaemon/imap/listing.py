@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from fedaemon.imap import writer
-from fedaemon.imap.list_pattern import INBOX, SEPARATOR, Pattern
+from fedaemon.imap.list_pattern import Pattern
 from fedaemon.imap.parse.listing import List, Selection, Told
+from fedaemon.mailbox.mailboxes import INBOX, SEPARATOR
 
 _FILTERS: Final = frozenset((Selection.SUBSCRIBED, Selection.SPECIAL_USE))
 

@@ -13,6 +13,7 @@ from unicodedata import is_normalized, normalize
 
 from fedaemon.errors import BadSyntax
 from fedaemon.imap import mutf7
+from fedaemon.mailbox.mailboxes import canonical_name
 
 MailboxName = NewType("MailboxName", str)
 """A mailbox name in Unicode, as it is stored; INBOX in upper case."""
@@ -32,12 +33,7 @@ def read_name(data: bytes, *, utf8: bool) -> MailboxName:
 
     Spec: RFC 9051 5.1, RFC 6855 3
     """
-    name = read_text(data, utf8=utf8)
-    first, separator, rest = name.partition("/")
-    # Only the ASCII letters: there are others that upper() makes an I of.
-    if first.isascii() and first.upper() == "INBOX":
-        name = "INBOX" + separator + rest
-    return MailboxName(name)
+    return MailboxName(canonical_name(read_text(data, utf8=utf8)))
 
 
 def read_text(data: bytes, *, utf8: bool) -> str:

@@ -3,16 +3,13 @@
 A command is a coroutine without I/O; it awaits one of these, and the caller answers when it is done.
 
 Standards: RFC 9051 6.2.
-Known gaps: waiting for changes of a mailbox (IDLE).
+Known gaps: none yet for the store, a turn of the reactor, the client's reading, and changes of a mailbox.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from fedaemon.store.interface import Snapshot, Transaction
+from collections.abc import Generator
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -24,36 +21,6 @@ class Operation(Generic[T]):
 
     def __await__(self) -> Generator[Operation[Any], T, T]:
         return (yield self)
-
-
-class Read(Operation[T]):
-    """Run *function* on a snapshot of the store."""
-
-    __slots__ = ("function",)
-
-    def __init__(self, function: Callable[[Snapshot], T]) -> None:
-        self.function = function
-
-
-class Write(Operation[T]):
-    """Run *function* in a transaction; done when it is durable."""
-
-    __slots__ = ("function",)
-
-    def __init__(self, function: Callable[[Transaction], T]) -> None:
-        self.function = function
-
-
-class Turn(Operation[None]):
-    """Let others have a turn."""
-
-    __slots__ = ()
-
-
-class Room(Operation[None]):
-    """Wait until the client has read what was queued."""
-
-    __slots__ = ()
 
 
 class Verify(Operation[str]):

@@ -11,15 +11,16 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from fedaemon.imap import grammar
 from fedaemon.imap.names import write_name
 from fedaemon.imap.sequence_set import Ranges
 
 MAX_QUOTED_OCTETS: Final = 1000
 """Longer strings go as literals: clients with line buffers can take those."""
 
-_ASTRING = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]{1,1000}+").fullmatch
-_FLAG = re.compile(rb"\\?[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]++|\\\*").fullmatch
-_TAG = re.compile(rb"[!#$&',\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]++").fullmatch
+_ASTRING = re.compile(grammar.ASTRING + rb"{1,1000}+").fullmatch
+_FLAG = re.compile(rb"\\?" + grammar.ATOM + rb"++|\\\*").fullmatch
+_TAG = re.compile(grammar.TAG + rb"++").fullmatch
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*+").fullmatch
 _UTF8_QUOTABLE = re.compile(rb"[^\0\r\n]*+").fullmatch
 _CODE = re.compile(rb"[^\0\r\n\]]++").fullmatch

@@ -72,6 +72,7 @@ def canonical_name(name: str) -> str:
     Spec: RFC 9051 5.1
     """
     first, separator, rest = name.partition(SEPARATOR)
+    # Only the ASCII letters: there are others that upper() makes an I of.
     return INBOX + separator + rest if first.isascii() and first.upper() == INBOX else name
 
 

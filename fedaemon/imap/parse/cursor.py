@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final, NoReturn, TypeVar
 
 from fedaemon.errors import BadSyntax
+from fedaemon.imap import grammar
 from fedaemon.imap.events import Command, Literal
 from fedaemon.imap.names import MailboxName, read_name
 
@@ -27,9 +28,9 @@ INT63: Final = 2**63 - 1
 
 _T = TypeVar("_T")
 
-_ATOM = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]++").match
-_ASTRING = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]++").match
-_LIST_MAILBOX = re.compile(rb"[!#$%&'*+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]++").match
+_ATOM = re.compile(grammar.ATOM + rb"++").match
+_ASTRING = re.compile(grammar.ASTRING + rb"++").match
+_LIST_MAILBOX = re.compile(grammar.LIST_MAILBOX + rb"++").match
 _WORD = re.compile(rb"[A-Za-z0-9][A-Za-z0-9.=-]*+").match
 _NUMBER = re.compile(rb"[0-9]{1,19}+(?![0-9])").match
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n\0]|\\["\\])*+)"').match

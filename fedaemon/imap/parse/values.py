@@ -10,6 +10,7 @@ import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final
 
+from fedaemon.imap.grammar import ATOM
 from fedaemon.imap.parse.cursor import Cursor
 from fedaemon.imap.sequence_set import SEQUENCE_SET, SequenceSet, read_sequence_set
 
@@ -30,7 +31,7 @@ _DATE = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1').match
 _DATE_TIME = re.compile(
     rb'"([ 0-9][0-9])-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"'
 ).match
-_KEYWORD = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]++").match
+_KEYWORD = re.compile(ATOM + rb"++").match
 _SYSTEM_FLAG = re.compile(rb"\\[A-Za-z]++").match
 _PART = re.compile(rb"[1-9][0-9]{0,9}+(?:\.[1-9][0-9]{0,9}+)*+").match
 _PARTIAL_RANGE = re.compile(rb"(-?)([1-9][0-9]{0,9}):\1([1-9][0-9]{0,9})(?![0-9])").match
