@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Set
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred, execute, succeed
@@ -24,6 +24,7 @@ class MemoryTransaction:
     def __init__(self, entries: dict[Key, bytes]) -> None:
         self.entries = entries
         self.committed: list[Callable[[], None]] = []
+        self.announced: list[Hashable] = []
 
     def get(self, key: Key) -> bytes | None:
         return self.entries.get(key)
@@ -49,12 +50,16 @@ class MemoryTransaction:
     def after_commit(self, function: Callable[[], None]) -> None:
         self.committed.append(function)
 
+    def announce(self, subject: Hashable) -> None:
+        self.announced.append(subject)
+
 
 class MemoryEngine:
     """The verbs of ``LmdbEngine`` that commands use, on a dictionary; what raises changes nothing."""
 
     def __init__(self) -> None:
         self.entries: dict[Key, bytes] = {}
+        self.listeners: list[Callable[[Set[Hashable]], None]] = []
 
     def view(self, function: Callable[[Snapshot], T]) -> T:
         return function(MemoryTransaction(dict(self.entries)))
@@ -65,6 +70,8 @@ class MemoryEngine:
         self.entries = transaction.entries
         for after in transaction.committed:
             after()
+        for listener in self.listeners if transaction.announced else ():
+            listener(set(transaction.announced))
         return result
 
     def close(self) -> None:
@@ -88,3 +95,6 @@ class MemoryStore:
 
     def discard(self, staged: StagedContent) -> Deferred[None]:
         return succeed(None)
+
+    def on_commit(self, callback: Callable[[Set[Hashable]], None]) -> None:
+        self.engine.listeners.append(callback)

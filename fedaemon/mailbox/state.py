@@ -77,6 +77,13 @@ class Usage(NamedTuple):
     messages: int = 0
 
 
+class Change(NamedTuple):
+    """Announced at each commit that changes what is in a mailbox, or the form in which it is kept."""
+
+    mailbox_id: str
+    owner: str
+
+
 def load(snapshot: Snapshot, mailbox_id: str) -> State:
     """Return the counters of a mailbox; raises StoreError when there is no such mailbox (any more)."""
     value = snapshot.get((MAILBOX_STATE, mailbox_id))
@@ -86,7 +93,8 @@ def load(snapshot: Snapshot, mailbox_id: str) -> State:
 
 
 def save(transaction: Transaction, mailbox_id: str, before: State, after: State) -> None:
-    """Write the counters, and what they change of the usage of account and domain."""
+    """Write the counters and what they change of the usage of account and domain, and announce ``Change``."""
+    transaction.announce(Change(mailbox_id, after.owner))
     transaction.put((MAILBOX_STATE, mailbox_id), after.to_record())
     add_usage(transaction, after.owner, after.octets - before.octets, after.exists - before.exists)
 

@@ -34,7 +34,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Set
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -115,6 +115,7 @@ class AsyncStore:
         self._stopped: Deferred[None] | None = None
         self._foreign = 0
         self._foreign_callbacks: list[Callable[[], None]] = []
+        self._commit_callbacks: list[Callable[[Set[Hashable]], None]] = []
         self._timers: dict[str, Any] = {}
         self._lock: ServiceLock | None = None
 
@@ -225,7 +226,18 @@ class AsyncStore:
         """Raise StoreFull when *octets* more would touch the disk reserve; cheap, for each new message."""
         self.engine.check_space(octets)
 
-    # commits of other processes
+    # news of commits
+
+    def on_commit(self, callback: Callable[[Set[Hashable]], None]) -> None:
+        """Call *callback* with what a commit of this process announced, before its writes' Deferreds fire."""
+        self._commit_callbacks.append(callback)
+
+    def _announce(self, subjects: Set[Hashable]) -> None:
+        for callback in self._commit_callbacks:
+            try:
+                callback(subjects)
+            except Exception:
+                _log.failure("a callback for a commit failed")
 
     def on_foreign_commit(self, callback: Callable[[], None]) -> None:
         """Call *callback* within a second or so of a commit by another process, such as fedaemonctl."""
@@ -274,6 +286,7 @@ class AsyncStore:
             transaction = self.engine.begin_again(transaction)
             self._lend_transaction(transaction, group.run_again, transaction, self.engine.begin_nested)
         self.engine.commit(transaction)
+        group.announced = transaction.announced
 
     def _lend_transaction(
         self, transaction: LmdbTransaction, function: Callable[..., Any], *arguments: Any
@@ -324,6 +337,8 @@ class AsyncStore:
                 self._wake.put(True)
 
     def _tell(self, group: Group) -> None:
+        if group.announced:
+            self._announce(set(group.announced))
         for write in group.calls:
             try:
                 write.fire()  # type: ignore[attr-defined]

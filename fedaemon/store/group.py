@@ -12,7 +12,7 @@ caller alone; a function runs at most twice in a group, and one that failed is n
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import lmdb
@@ -34,12 +34,13 @@ class Call:
 
     def run(self, transaction: LmdbTransaction) -> bool:
         """Run the function; True when the transaction holds only what may be committed."""
-        changes, after = transaction.changes, len(transaction.after)
+        changes, after, announced = transaction.changes, len(transaction.after), len(transaction.announced)
         try:
             self.value = self.function(transaction)
         except Exception as error:  # noqa: BLE001, RUF100 - whatever it is, it is this caller's alone
             self.error = error
             del transaction.after[after:]
+            del transaction.announced[announced:]
         if transaction.broken is not None:
             self.error = self.error or transaction.broken
             return False
@@ -47,11 +48,12 @@ class Call:
 
 
 class Group:
-    """The calls of one transaction, in the order in which they were made."""
+    """The calls of one transaction, in the order in which they were made, and what it *announced*."""
 
-    __slots__ = ("calls",)
+    __slots__ = ("announced", "calls")
 
     def __init__(self) -> None:
+        self.announced: Sequence[Hashable] = ()
         self.calls: list[Call] = []
 
     def run(self, transaction: LmdbTransaction, calls: Iterable[Call]) -> bool:
@@ -82,6 +84,7 @@ class Group:
                 nested.txn.commit()
                 transaction.changes += nested.changes
                 transaction.after += nested.after
+                transaction.announced += nested.announced
             except lmdb.Error as error:
                 call.error = store_error(error, "cannot write")
 

@@ -10,7 +10,7 @@ argument; the Deferred of ``write`` fires only when the transaction is on stable
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Set
 from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -45,6 +45,9 @@ class Transaction(Snapshot, Protocol):
 
     def delete(self, key: Key) -> bool:
         """Remove *key*; True when it was there."""
+
+    def announce(self, subject: Hashable) -> None:
+        """Have *subject* told to those who asked for it (``Store.on_commit``), unless the commit fails."""
 
     def after_commit(self, function: Callable[[], None]) -> None:
         """Run *function* once in the writer's thread after the commit is durable; not at all if it fails."""
@@ -90,3 +93,9 @@ class Store(Protocol):
 
     def discard(self, staged: StagedContent) -> Deferred[None]:
         """Remove what ``stage`` made when no transaction has named it; never fails."""
+
+    def on_commit(self, callback: Callable[[Set[Hashable]], None]) -> None:
+        """Call *callback* with what a commit announced, each subject once.
+
+        In the reactor's thread, when it is durable, before the Deferreds of its writes fire.
+        """

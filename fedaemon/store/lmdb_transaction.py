@@ -10,7 +10,7 @@ StoreError.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import lmdb
@@ -101,15 +101,17 @@ class LmdbSnapshot:
 class LmdbTransaction(LmdbSnapshot):
     """A snapshot that can be changed, see ``interface.Transaction``.
 
-    *changes* counts the operations that changed something; *after* are the functions to run after the commit.
+    *changes* counts the operations that changed something; *after* are the functions to run after the commit,
+    and *announced* is what to tell then.
     """
 
-    __slots__ = ("after", "changes")
+    __slots__ = ("after", "announced", "changes")
 
     def __init__(self, txn: Any) -> None:
         super().__init__(txn)
         self.changes = 0
         self.after: list[Callable[[], None]] = []
+        self.announced: list[Hashable] = []
 
     def put(self, key: Key, value: bytes) -> None:
         """Store *value* under *key*, replacing what was there."""
@@ -133,3 +135,7 @@ class LmdbTransaction(LmdbSnapshot):
     def after_commit(self, function: Callable[[], None]) -> None:
         """Run *function* once in the writer's thread after the commit is durable; not at all if it fails."""
         self.after.append(function)
+
+    def announce(self, subject: Hashable) -> None:
+        """Have *subject* told once the commit is durable; not at all if it fails."""
+        self.announced.append(subject)

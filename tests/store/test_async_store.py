@@ -230,6 +230,36 @@ def test_functions_run_in_the_reactor_thread_and_after_commit_in_the_writer_s(
     assert threads == [threading.current_thread().name, "store-writer"]
 
 
+def test_what_commits_announce_is_told_before_the_deferreds_fire(store: AsyncStore, loop: Loop) -> None:
+    told: list[object] = []
+    store.on_commit(lambda subjects: 1 // 0)  # type: ignore[arg-type]
+    store.on_commit(lambda subjects: told.extend(sorted(map(str, subjects))))
+
+    def function(transaction: Transaction) -> None:
+        transaction.put(("a",), b"")
+        for subject in "bab":
+            transaction.announce(subject)
+
+    written = store.write(function)
+    written.addCallback(lambda _: told.append("fired"))
+    loop.wait(written)
+    assert told == ["a", "b", "fired"]
+
+
+def test_commits_that_announce_nothing_and_those_that_fail_are_silent(store: AsyncStore, loop: Loop) -> None:
+    told: list[object] = []
+    store.on_commit(told.append)
+
+    def failing(transaction: Transaction) -> None:
+        transaction.announce("never")
+        raise ZeroDivisionError
+
+    loop.wait(store.write(put(1)))
+    with pytest.raises(ZeroDivisionError):
+        loop.wait(store.write(failing))
+    assert told == []
+
+
 def test_the_engine_refuses_the_reactor_thread_instead_of_waiting_for_itself(store: AsyncStore) -> None:
     with pytest.raises(RuntimeError, match=r"use store\.write"):
         store.engine.transact(put(1))

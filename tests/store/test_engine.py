@@ -17,6 +17,7 @@ from fedaemon.store import formats, records
 from fedaemon.store.blobs import INLINE_OCTETS
 from fedaemon.store.content import MemoryContent
 from fedaemon.store.errors import NewerFormat, StoreError, StoreFull
+from fedaemon.store.group import Call, Group
 from fedaemon.store.interface import Key, Snapshot, Transaction
 from fedaemon.store.lmdb_engine import LmdbEngine
 from fedaemon.store.locks import ServiceLock
@@ -170,6 +171,31 @@ def test_after_commit_runs_once_for_what_was_committed_only(engine: LmdbEngine) 
 
     engine.transact_all([remember("a", False), remember("b", True), remember("c", False)])
     assert ran == ["a", "c"]
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_what_a_failed_function_announced_is_not_told(engine: LmdbEngine, writes: bool) -> None:
+    told: list[object] = []
+
+    def announce(name: str, fails: bool) -> Callable[[Transaction], None]:
+        def function(transaction: Transaction) -> None:
+            if writes or not fails:
+                transaction.put((name,), b"")
+            transaction.announce(name)
+            if fails:
+                raise ZeroDivisionError
+
+        return function
+
+    group = Group()
+    calls = [Call(announce("a", False)), Call(announce("b", True)), Call(announce("c", False))]
+    transaction = engine.begin()
+    if not group.run(transaction, calls):
+        transaction = engine.begin_again(transaction)
+        group.run_again(transaction, engine.begin_nested)
+    told += transaction.announced
+    engine.commit(transaction)
+    assert told == ["a", "c"]
 
 
 def test_an_after_commit_that_fails_keeps_the_others_and_the_commit(engine: LmdbEngine) -> None:
