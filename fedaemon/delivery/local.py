@@ -5,8 +5,8 @@ the mailbox exactly once, whenever the server dies.
 
 Standards: RFC 5321 4.4 (Return-Path at final delivery); Delivered-To is a custom of the field.
 Invariants: the content is not copied: the mailbox takes a reference to the same blob, and what delivery adds
-in front is kept beside it. Delivered-To names the address that the sender gave, so that a +tag or the alias
-taken can be seen.
+in front is kept beside it; the shape is made before the transaction. Delivered-To names the address that the
+sender gave, so that a +tag or the alias taken can be seen.
 Known gaps: an account that became an alias while its mail waited is not expanded: its mail is deferred, and
 says so.
 """
@@ -14,21 +14,23 @@ says so.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING
 
 from fedaemon.accounts.directory import check_recipient
 from fedaemon.accounts.records import Account
-from fedaemon.delivery.records import MessageRecord, RecipientRecord
+from fedaemon.delivery.quota import check_room
+from fedaemon.delivery.records import MessageRecord, RecipientRecord, load_message
 from fedaemon.delivery.transport import Outcome, Result
-from fedaemon.errors import Unavailable
-from fedaemon.mailbox import store as mailbox
+from fedaemon.errors import MailError, Unavailable
+from fedaemon.mailbox.adding import append
+from fedaemon.mailbox.mailboxes import INBOX, need, provide
+from fedaemon.mailbox.shaping import Shaped, new_mail
 from fedaemon.message.address import parse_address
-from fedaemon.store.interface import Transaction
+from fedaemon.store.interface import Content, Snapshot, Store, Transaction
 
 if TYPE_CHECKING:
     from fedaemon.store.blobs import Blobs
-
-INBOX: Final = "INBOX"
 
 
 def trace_prefix(sender: str, recipient: str) -> bytes:
@@ -42,10 +44,15 @@ def deliver(
     message: MessageRecord,
     recipient: RecipientRecord,
     now_ms: int,
+    shaped: Shaped | None,
     account: str = "",
+    quota_octets: int | None = None,
 ) -> None:
     """Append the message to the INBOX of *account*, or of whoever takes mail for the recipient's address.
 
+    :param shaped: of the message's ``content_of``.
+    :param quota_octets: of an account that has no limit of its own, None for none.
+    :raises OverQuota: there is no room.
     :raises Refused: nobody does (any more), or the mailbox is disabled.
     :raises Unavailable: the address has become an alias.
     """
@@ -57,18 +64,29 @@ def deliver(
                 status="4.3.5",
             )
         account = found.address
-    # First what can fail: a missing blob must leave nothing behind in the mailbox.
+    named = recipient.original or recipient.address
+    prefix = trace_prefix(message.sender, named)
+    # First what can fail: a missing blob must leave nothing behind in the mailbox, nor a full one a reference.
+    check_room(transaction, account, len(prefix) + message.size, named, quota_octets=quota_octets)
     blobs.retain(transaction, message.blob)
-    prefix = trace_prefix(message.sender, recipient.original or recipient.address)
-    mailbox.append(
-        transaction,
-        account,
-        INBOX,
-        blob_id=message.blob,
-        prefix=prefix,
-        size=len(prefix) + message.size,
-        internal_ms=now_ms,
-    )
+    provide(transaction, account, now_ms)
+    inbox = need(transaction, account, INBOX)
+    new = new_mail(account, message.blob, message.size, prefix, now_ms // 1000, shaped)
+    append(transaction, inbox.id, [new], now_ms // 1000)
+
+
+async def content_of(store: Store, blobs: Blobs, queue_id: str) -> Content | None:
+    """Return the content of a message in the queue, as ``deliver`` gives it to a mailbox; None without any."""
+    try:
+        return await store.read(partial(_content, blobs, queue_id))
+    except MailError:
+        # Delivery itself finds out that the content is missing, and says so.
+        return None
+
+
+def _content(blobs: Blobs, queue_id: str, snapshot: Snapshot) -> Content | None:
+    message = load_message(snapshot, queue_id)
+    return None if message is None else blobs.open(snapshot, message.blob)
 
 
 def local_outcome(number: int, recipient: RecipientRecord, effect: Callable[[Transaction], None]) -> Outcome:

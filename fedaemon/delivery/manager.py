@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from fedaemon.delivery.background import in_background
 from fedaemon.delivery.classification import Classifier
 from fedaemon.delivery.event_log import log_outcome
 from fedaemon.delivery.inhouse import LocalLane
@@ -30,8 +29,10 @@ from fedaemon.delivery.sites.keeper import SiteKeeper
 from fedaemon.delivery.sites.registry import Sites
 from fedaemon.delivery.sites.shaping import Shaping
 from fedaemon.delivery.transport import Source, Transport
+from fedaemon.mailbox.shaping import Shaper
 from fedaemon.store.ids import new_id
 from fedaemon.store.interface import Store
+from fedaemon.store.turns import in_background
 
 if TYPE_CHECKING:
     from fedaemon.delivery.attempts import Signer
@@ -56,6 +57,7 @@ class Rules:
     :param paused: nothing remote is claimed; local mail is still delivered.
     :param suppression_ms: how long an address that bounced is refused to who sent there.
     :param complaints: the address (its key) to which providers send complaints, "" for none.
+    :param quota_octets: what an account without a limit of its own may keep, None for no limit.
     """
 
     hostname: str
@@ -66,6 +68,7 @@ class Rules:
     paused: bool = False
     suppression_ms: int = 0
     complaints: str = ""
+    quota_octets: int | None = None
 
 
 class DeliveryManager:
@@ -74,6 +77,7 @@ class DeliveryManager:
     :param clock: the reactor, or a test's clock.
     :param finder: finds next hosts (``mx.HostFinder``, ``capture.CaptureFinder``).
     :param transport: carries remote mail.
+    :param shaper: makes the shapes of messages for mailboxes here.
     :param signer: signs the mail of our users, and reports (``mailauth.signer.Signer``).
     :param message_finished: told when messages are over (``Retention.message_finished``).
     :param noted: told when there are events for webhooks.
@@ -89,6 +93,7 @@ class DeliveryManager:
         rules: Rules,
         finder: Finder,
         transport: Transport,
+        shaper: Shaper,
         signer: Signer | None = None,
         now_ms: Callable[[], int] = wall_clock_ms,
         message_finished: Callable[[], None] | None = None,
@@ -111,7 +116,9 @@ class DeliveryManager:
         self.sites.sources = rules.sources
         self._keeper = SiteKeeper(store, clock, now_ms, self.sites)
         terms = self._terms(rules)
-        self._local = LocalLane(store, blobs, clock, now_ms, terms=terms, recorded=self._recorded)
+        self._local = LocalLane(
+            store, blobs, clock, now_ms, terms=terms, shaper=shaper, recorded=self._recorded
+        )
         self._remote = RemoteLane(
             store,
             blobs,
@@ -128,7 +135,14 @@ class DeliveryManager:
         )
 
     def _terms(self, rules: Rules) -> Terms:
-        return Terms(rules.hostname, rules.schedule, self._blobs, rules.suppression_ms, rules.complaints)
+        return Terms(
+            rules.hostname,
+            rules.schedule,
+            self._blobs,
+            rules.suppression_ms,
+            rules.complaints,
+            rules.quota_octets,
+        )
 
     @property
     def attempts_under_way(self) -> int:

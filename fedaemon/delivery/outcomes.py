@@ -20,6 +20,7 @@ from fedaemon.delivery import bounce, history, suppression, timeline
 from fedaemon.delivery.hooks.notes import note
 from fedaemon.delivery.owed import Ended, Notice
 from fedaemon.delivery.queue import displace, place
+from fedaemon.delivery.quota import OverQuota
 from fedaemon.delivery.records import (
     FINAL,
     LOCAL,
@@ -53,6 +54,7 @@ class Terms:
 
     *suppression_ms*: how long an address that does not exist, or whose owner complained, is refused to who sent
     there; 0 for never. *complaints*: the address (its key) to which providers send complaints, "" for none.
+    *quota_octets*: what an account without a limit of its own may keep, None for no limit.
     """
 
     hostname: str
@@ -60,6 +62,7 @@ class Terms:
     blobs: Blobs
     suppression_ms: int = 0
     complaints: str = ""
+    quota_octets: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,10 @@ def _run_effect(transaction: Transaction, outcome: Outcome) -> Outcome:
         outcome.effect(transaction)
     except MailError as error:
         result = Result.PERMANENT if error.permanent else Result.TEMPORARY
-        return replace(outcome, result=result, text=error.text, code=error.code, status=error.status)
+        category = error.category if isinstance(error, OverQuota) else ""
+        return replace(
+            outcome, result=result, text=error.text, code=error.code, status=error.status, category=category
+        )
     return outcome
 
 

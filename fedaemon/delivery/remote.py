@@ -24,7 +24,6 @@ from twisted.python.failure import Failure
 
 from fedaemon import counters
 from fedaemon.delivery.attempts import Attempts, failed, our_fault
-from fedaemon.delivery.background import Alarm, TurnLoop, in_background
 from fedaemon.delivery.claiming import Claim, Claimed, ClaimOrder, claim
 from fedaemon.delivery.classification import Classifier
 from fedaemon.delivery.outcomes import Recorded, Terms
@@ -38,6 +37,7 @@ from fedaemon.delivery.transport import NextHost, Outcome, Result, Transport
 from fedaemon.delivery.verdicts import classified, judge_site
 from fedaemon.errors import MailError
 from fedaemon.store.interface import Store
+from fedaemon.store.turns import Alarm, TurnLoop, in_background
 
 if TYPE_CHECKING:
     from fedaemon.delivery.attempts import Signer

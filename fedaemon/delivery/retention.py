@@ -27,12 +27,12 @@ from twisted.logger import Logger
 
 from fedaemon.accounts.directory import get_domain
 from fedaemon.delivery import suppression
-from fedaemon.delivery.background import Alarm, in_background
 from fedaemon.delivery.history import forget_finished, forget_message, note_finished
 from fedaemon.delivery.redaction import redact
 from fedaemon.delivery.schedule import DAY_MS
 from fedaemon.store.interface import Snapshot, Store, Transaction
 from fedaemon.store.spaces import DUPLICATE, FINISHED, REDACTED, SENT, TOLD
+from fedaemon.store.turns import Alarm, in_background
 
 if TYPE_CHECKING:
     from fedaemon.store.blobs import Blobs

@@ -52,12 +52,12 @@ def append(
 ) -> tuple[int, int]:
     """Add messages; return the UID of the first, and the mod-sequence of all.
 
-    :raises StoreError: the mailbox is gone.
+    :raises MailboxGone: the mailbox was deleted.
     :raises Refused: it would have too many keywords.
 
     Spec: RFC 9051 6.3.12
     """
-    before = states.load(transaction, mailbox_id)
+    before = states.need(transaction, mailbox_id)
     modseq = before.modseq + 1
     rows: list[Row] = []
     for uid, new in enumerate(mails, before.uidnext):
@@ -70,7 +70,7 @@ def append(
         transaction.put((MAIL, mailbox_id, uid), Mail(new.blob, new.prefix, new.shape).to_record())
         transaction.put((MAIL_ROW, mailbox_id, uid), row.to_record())
         rows.append(row)
-    states.save(transaction, mailbox_id, before, _grown(before, modseq, rows))
+    states.save(transaction, mailbox_id, before, _grown(before, modseq, rows), chunks=(), tail=False)
     return before.uidnext, modseq
 
 
@@ -79,7 +79,8 @@ def copy(
 ) -> list[tuple[int, int]]:
     """Copy messages with their flags, internal dates and ids; return (old UID, new UID) of each.
 
-    :raises StoreError: a mailbox is gone, or a content is missing.
+    :raises MailboxGone: the target was deleted.
+    :raises StoreError: a content is missing.
     :raises Refused: the target would have too many keywords.
 
     Spec: RFC 9051 6.4.7
@@ -110,9 +111,10 @@ def add_again(
     What is purged is passed over.
 
     :param flags_of: returns the flags that a message gets, as those of the target, for those that it has.
-    :raises StoreError: the target is gone, or a content is missing.
+    :raises MailboxGone: the target was deleted.
+    :raises StoreError: a content is missing.
     """
-    before = states.load(transaction, target_id)
+    before = states.need(transaction, target_id)
     modseq = before.modseq + 1
     added: list[Row] = []
     pairs: list[tuple[int, int]] = []
@@ -128,7 +130,7 @@ def add_again(
         added.append(new)
         pairs.append((row.uid, uid))
     if added:
-        states.save(transaction, target_id, before, _grown(before, modseq, added))
+        states.save(transaction, target_id, before, _grown(before, modseq, added), chunks=(), tail=False)
     return pairs
 
 

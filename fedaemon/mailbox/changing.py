@@ -58,13 +58,10 @@ class Changed:
     """What came of a change of flags.
 
     :ivar modseq: the mod-sequence of what was changed, None when nothing was.
-    :ivar first_uids: the chunks that were touched; *tail*: whether rows outside chunks were.
     :ivar modified: the UIDs that UNCHANGEDSINCE kept from being changed.
     """
 
     modseq: int | None = None
-    first_uids: list[int] = field(default_factory=list)
-    tail: bool = False
     modified: list[int] = field(default_factory=list)
 
 
@@ -79,7 +76,7 @@ def change_flags(
     """Change the flags of live messages; those that have them so already keep their mod-sequence.
 
     :param flags: as ``words.make_flag_bits`` gives them.
-    :raises StoreError: the mailbox is gone.
+    :raises MailboxGone: the mailbox was deleted.
 
     Spec: RFC 9051 6.4.6, RFC 7162 3.1.3
     """
@@ -92,16 +89,15 @@ def change_flags(
             newer = c.both(wanted, bytes(map(unchanged_since.__lt__, modseqs)))
             changed.modified += compress(c.unpack(c.UID, columns[c.UID]), newer)
             wanted = c.without(wanted, newer)
-        if edit.chunk(first_uid, columns, wanted):
-            changed.first_uids.append(first_uid)
+        edit.chunk(first_uid, columns, wanted)
     for row in list(reading.tail(transaction, mailbox_id, ranges)):
         if not row.live:
             continue
         if unchanged_since is not None and row.modseq > unchanged_since:
             changed.modified.append(row.uid)
-        elif edit.row(row, _changed_flags(row.flags, mode, flags)):
-            changed.tail = True
-    if changed.first_uids or changed.tail:
+        else:
+            edit.row(row, _changed_flags(row.flags, mode, flags))
+    if edit.first_uids or edit.tail:
         changed.modseq = edit.modseq
         edit.save()
     return changed
@@ -120,7 +116,7 @@ def expunge(
     """Expunge live messages: their rows are marked, their contents stay for *keep_s* seconds; None without any.
 
     :param only_deleted: only those with \\Deleted.
-    :raises StoreError: the mailbox is gone.
+    :raises MailboxGone: the mailbox was deleted.
 
     Spec: RFC 9051 6.4.3
     """
@@ -187,14 +183,17 @@ class _Edit:
     """One change of a mailbox: writes what is changed, and counts what that makes of the counters.
 
     :param tables: what becomes of the octets of each column of flags, for rows in chunks.
+    :ivar first_uids: the chunks that were touched; *tail*: whether rows outside chunks were.
     """
 
     def __init__(self, transaction: Transaction, mailbox_id: str, tables: dict[int, bytes]) -> None:
         self._transaction = transaction
         self._mailbox_id = mailbox_id
         self._tables = tables
-        self._before = states.load(transaction, mailbox_id)
+        self._before = states.need(transaction, mailbox_id)
         self.modseq = self._before.modseq + 1
+        self.first_uids: list[int] = []
+        self.tail = False
         self._exists = self._unseen = self._deleted = self._gone = 0
         self._octets = self._deleted_octets = self._gone_octets = 0
 
@@ -206,6 +205,7 @@ class _Edit:
         key = (MAIL_CHUNK, self._mailbox_id, c.STATE_GROUP, first_uid)
         self._transaction.put(key, c.encode(after, len(wanted)))
         self._count(columns[c.FLAGS], after[c.FLAGS], _Sizes(self._transaction, self._mailbox_id, first_uid))
+        self.first_uids.append(first_uid)
         return True
 
     def row(self, row: Row, flags: int) -> bool:
@@ -221,6 +221,7 @@ class _Edit:
         self._deleted_octets += deleted * row.size
         if new & c.GONE and not old & c.GONE:
             self._lose(1, row.size)
+        self.tail = True
         return True
 
     def _count(self, old: bytes, new: bytes, sizes: _Sizes) -> None:
@@ -251,7 +252,14 @@ class _Edit:
             gone=before.gone + self._gone,
             gone_octets=before.gone_octets + self._gone_octets,
         )
-        states.save(self._transaction, self._mailbox_id, before, after)
+        states.save(
+            self._transaction,
+            self._mailbox_id,
+            before,
+            after,
+            chunks=tuple(self.first_uids),
+            tail=self.tail,
+        )
 
 
 def _changed_flags(old: int, mode: Mode, flags: int) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
+from fedaemon.errors import Refused
 from fedaemon.store.errors import NewerFormat, StoreError
 from fedaemon.store.interface import Snapshot, Transaction
 from fedaemon.store.spaces import MAILBOX_STATE, USAGE
@@ -29,7 +30,7 @@ class State(NamedTuple):
     :ivar recent_from: UIDs from there on are \\Recent for the next read-write SELECT (IMAP4rev1).
     :ivar gone: rows of expunged messages that are still there; *gone_octets* of theirs.
     :ivar tail: rows that are in no chunk, gone ones included.
-    :ivar owner: the account's address.
+    :ivar owner: the account's address; empty once the mailbox is deleted: its messages count for nobody then.
     """
 
     uidvalidity: int
@@ -77,11 +78,26 @@ class Usage(NamedTuple):
     messages: int = 0
 
 
+class MailboxGone(Refused):
+    """The mailbox was deleted while it was open."""
+
+    imap_code = b"NONEXISTENT"
+
+    def __init__(self) -> None:
+        super().__init__("the mailbox was deleted")
+
+
 class Change(NamedTuple):
-    """Announced at each commit that changes what is in a mailbox, or the form in which it is kept."""
+    """Announced at each commit that changes what is in a mailbox, or the form in which it is kept.
+
+    :ivar chunks: the first UIDs of the chunks that are different; None when the form is, or nobody knows.
+    :ivar tail: whether rows outside chunks are, beside new ones behind them.
+    """
 
     mailbox_id: str
     owner: str
+    chunks: tuple[int, ...] | None = None
+    tail: bool = True
 
 
 def load(snapshot: Snapshot, mailbox_id: str) -> State:
@@ -92,9 +108,29 @@ def load(snapshot: Snapshot, mailbox_id: str) -> State:
     return State.from_record(value)
 
 
-def save(transaction: Transaction, mailbox_id: str, before: State, after: State) -> None:
-    """Write the counters and what they change of the usage of account and domain, and announce ``Change``."""
-    transaction.announce(Change(mailbox_id, after.owner))
+def need(snapshot: Snapshot, mailbox_id: str) -> State:
+    """Return the counters of a mailbox that is to be changed; raises MailboxGone."""
+    value = snapshot.get((MAILBOX_STATE, mailbox_id))
+    state = State.from_record(value) if value is not None else None
+    if state is None or not state.owner:
+        raise MailboxGone
+    return state
+
+
+def save(
+    transaction: Transaction,
+    mailbox_id: str,
+    before: State,
+    after: State,
+    *,
+    chunks: tuple[int, ...] | None = None,
+    tail: bool = True,
+) -> None:
+    """Write the counters and what they change of the usage of account and domain, and announce ``Change``.
+
+    :param chunks: as ``Change`` has them, and *tail*.
+    """
+    transaction.announce(Change(mailbox_id, after.owner, chunks, tail))
     transaction.put((MAILBOX_STATE, mailbox_id), after.to_record())
     add_usage(transaction, after.owner, after.octets - before.octets, after.exists - before.exists)
 
@@ -112,9 +148,13 @@ def usage(snapshot: Snapshot, kind: str, name: str) -> Usage:
 
 def add_usage(transaction: Transaction, owner: str, octets: int, messages: int) -> None:
     """Add to the usage of an account and of its domain; the numbers may be negative."""
-    if not (octets or messages):
+    if not owner or not (octets or messages):
         return
     for kind, name in (("account", owner), ("domain", owner.rpartition("@")[2])):
         before = usage(transaction, kind, name)
-        record = _USAGE.pack(VERSION, before.octets + octets, before.messages + messages)
-        transaction.put((USAGE, kind, name), record)
+        put_usage(transaction, kind, name, Usage(before.octets + octets, before.messages + messages))
+
+
+def put_usage(transaction: Transaction, kind: str, name: str, used: Usage) -> None:
+    """Write what an account or domain uses."""
+    transaction.put((USAGE, kind, name), _USAGE.pack(VERSION, *used))

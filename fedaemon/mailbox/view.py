@@ -1,14 +1,13 @@
-"""A mailbox as sessions see it: the columns of its chunks in memory, shared by all of them.
+"""A mailbox as one session sees it.
 
-Theory of operation: a chunk in memory never changes; after a change the mailbox has another one in its place. A
-session keeps the chunks that it was told of, and beside each the mask of the rows that it counts, so what it has
-to be told is the difference between its list and the mailbox's: chunks that are the same object cost nothing,
-those with the same rows are compared by place, and where sealing or compaction moved rows they are matched by UID.
+Theory of operation: a session keeps the chunks that it was told of, and beside each the mask of the rows that it
+counts, so what it has to be told is the difference between its list and the mailbox's: chunks that are the same
+object cost nothing, those with the same rows are compared by place, and where sealing or compaction moved rows
+they are matched by UID.
 
 Standards: RFC 9051 2.3.1.2 (sequence numbers), 5.5 and 7.5.1 (when EXPUNGE may be sent), RFC 2180 4.1.
 Invariants: a sequence number means the same message until the session is told otherwise; a session that may not
 be told of expunges keeps counting the messages; each change is told once.
-Limits: some 15 octets of memory a message, once for all sessions.
 """
 
 from __future__ import annotations
@@ -18,66 +17,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, compress
-from typing import Final
 
 from fedaemon.mailbox import columns as c
-from fedaemon.mailbox import reading, rows
-from fedaemon.mailbox import state as states
-from fedaemon.store.interface import Snapshot
-from fedaemon.store.spaces import MAIL_CHUNK
-
-_TAIL: Final = 0
-"""Stands for the first UID of the rows that are in no chunk: no message has it."""
-
-
-class Chunk:
-    """Consecutive messages; *live* is None when no row is gone."""
-
-    __slots__ = ("first_uid", "flags", "live", "modseqs", "planes", "uids")
-
-    def __init__(self, first_uid: int, columns: c.Columns) -> None:
-        self.first_uid = first_uid
-        self.uids = c.unpack(c.UID, columns[c.UID])
-        self.modseqs = c.unpack(c.MODSEQ, columns[c.MODSEQ])
-        self.flags = columns[c.FLAGS]
-        self.planes = tuple((number, data) for number, data in columns.items() if number >= c.KEYWORDS)
-        live = self.flags.translate(c.LIVE)
-        self.live = None if live.count(1) == len(live) else live
-
-    def flags_at(self, place: int) -> int:
-        """Return the flags of a row, as ``words.flag_names`` takes them."""
-        flags = self.flags[place]
-        for number, data in self.planes:
-            flags |= data[place] << 8 + 8 * (number - c.KEYWORDS)
-        return flags
-
-
-@dataclass(frozen=True, slots=True)
-class OpenMailbox:
-    """A mailbox as it is now."""
-
-    id: str
-    state: states.State
-    chunks: tuple[Chunk, ...]
-
-    @classmethod
-    def load(cls, snapshot: Snapshot, mailbox_id: str, before: OpenMailbox | None = None) -> OpenMailbox:
-        """Read what SELECT needs; chunks that are as *before* stay the same objects.
-
-        :raises StoreError: the mailbox is gone.
-        """
-        state = states.load(snapshot, mailbox_id)
-        if before is not None and before.state == state:
-            return before
-        known = {chunk.first_uid: chunk for chunk in before.chunks} if before is not None else {}
-        chunks = []
-        for key, value in snapshot.scan((MAIL_CHUNK, mailbox_id, c.STATE_GROUP)):
-            assert isinstance(key[3], int)
-            chunks.append(_renewed(Chunk(key[3], c.decode(value)), known))
-        tail = list(reading.tail(snapshot, mailbox_id, reading.EVERY))
-        if tail:
-            chunks.append(_renewed(Chunk(_TAIL, rows.state_columns(tail)), known))
-        return cls(mailbox_id, state, tuple(chunks))
+from fedaemon.mailbox.opened import TAIL, Chunk, OpenMailbox
 
 
 @dataclass(slots=True)
@@ -116,6 +58,28 @@ class View:
         """How many messages there are."""
         return self._ends[-1] if self._ends else 0
 
+    def changed_since(self, modseq: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yield (sequence number, UID, flags, mod-sequence) of messages with a higher mod-sequence, ascending."""
+        before = 0
+        for chunk, mask, end in zip(self.chunks, self.shown, self._ends, strict=True):
+            number = before
+            for row in range(len(chunk.uids)) if mask is None else compress(range(len(chunk.uids)), mask):
+                number += 1
+                if chunk.modseqs[row] > modseq:
+                    yield number, chunk.uids[row], chunk.flags_at(row), chunk.modseqs[row]
+            before = end
+
+    def first_unseen(self) -> int | None:
+        """Return the sequence number of the first message without \\Seen, None without one."""
+        before = 0
+        for chunk, mask, end in zip(self.chunks, self.shown, self._ends, strict=True):
+            flags = chunk.flags if mask is None else bytes(compress(chunk.flags, mask))
+            place = flags.translate(c.UNSEEN).find(1)
+            if place >= 0:
+                return before + place + 1
+            before = end
+        return None
+
     def uids(self) -> array[int]:
         """Return the UIDs by sequence number, that of message 1 first."""
         uids = array("I")
@@ -153,7 +117,7 @@ class View:
         """
         same = 0
         for mine, now in zip(self.chunks, mailbox.chunks, strict=False):
-            if mine is not now and (mine.first_uid != now.first_uid or mine.uids != now.uids):
+            if mine is not now and not _has_rows_of(now, mine):
                 break
             same += 1
         if not may_expunge and self._misses(same, mailbox.chunks[same:]):
@@ -186,7 +150,11 @@ class View:
                 number = self._ends[place]
                 yield mask
                 continue
-            every = range(len(now.uids))
+            every: Sequence[int] = range(len(mine.uids))
+            if mine.modseqs == now.modseqs[: len(mine.uids)] and not (may_expunge and mask != mine.live):
+                # Nothing of what was there is different: only rows behind it are new.
+                every = ()
+                number += len(mine.uids) if mask is None else mask.count(1)
             for row in every if mask is None else compress(every, mask):
                 number += 1
                 if may_expunge and now.flags[row] & c.GONE:
@@ -196,7 +164,7 @@ class View:
                     difference.changed.append(
                         (number - removed, now.uids[row], now.flags_at(row), now.modseqs[row])
                     )
-            yield now.live if may_expunge else mask
+            yield now.live if may_expunge else _with_new(mask, mine, now)
 
     def _compare_moved(
         self,
@@ -242,14 +210,26 @@ class View:
             due = next(ordered, None)
 
 
+def _has_rows_of(now: Chunk, mine: Chunk) -> bool:
+    """Tell whether a chunk has the same rows as the one that a session knows, or is the tail with new ones."""
+    if mine.first_uid != now.first_uid:
+        return False
+    # Where two chunks became one, what comes behind the first is not new.
+    uids = now.uids[: len(mine.uids)] if now.first_uid == TAIL else now.uids
+    return mine.uids == uids
+
+
+def _with_new(mask: bytes | None, mine: Chunk, now: Chunk) -> bytes | None:
+    """Return the mask of the rows that are counted, and of the live ones behind them."""
+    rows_before = len(mine.uids)
+    if len(now.uids) == rows_before:
+        return mask
+    if mask is None and now.live is None:
+        return None
+    new = now.live[rows_before:] if now.live is not None else b"\x01" * (len(now.uids) - rows_before)
+    return (mask if mask is not None else b"\x01" * rows_before) + new
+
+
 def _first(chunk: Chunk) -> int:
     """Return the lowest UID of a chunk, which its name need not be."""
     return chunk.uids[0]
-
-
-def _renewed(chunk: Chunk, known: dict[int, Chunk]) -> Chunk:
-    """Return the chunk that was known if this one is equal to it."""
-    old = known.get(chunk.first_uid)
-    if old is None or old.uids != chunk.uids or old.modseqs != chunk.modseqs:
-        return chunk
-    return old if (old.flags, old.planes) == (chunk.flags, chunk.planes) else chunk

@@ -27,6 +27,12 @@ SYSTEM_FLAGS: Final = {
 }
 
 
+class TooManyKeywords(Refused):
+    """The mailbox would have more than MAX_KEYWORDS."""
+
+    imap_code = b"LIMIT"
+
+
 def keywords(snapshot: Snapshot, mailbox_id: str) -> list[str]:
     """Return the names of the keywords, by bit."""
     value = snapshot.get((MAILBOX_WORDS, mailbox_id))
@@ -58,7 +64,7 @@ def flag_bits(snapshot: Snapshot, mailbox_id: str, flags: Iterable[str]) -> tupl
 def make_flag_bits(transaction: Transaction, mailbox_id: str, flags: Iterable[str]) -> int:
     """Return the number that stands for *flags*; keywords that are new here get a bit.
 
-    :raises Refused: when the mailbox would have more than MAX_KEYWORDS.
+    :raises TooManyKeywords: the mailbox would have more than MAX_KEYWORDS.
 
     Spec: RFC 9051 2.3.2, 7.1 (LIMIT of RFC 5530 3)
     """
@@ -70,7 +76,7 @@ def make_flag_bits(transaction: Transaction, mailbox_id: str, flags: Iterable[st
         if name.lower() not in (known.lower() for known in names):
             names.append(name)
     if len(names) > MAX_KEYWORDS:
-        raise Refused(f"a mailbox has at most {MAX_KEYWORDS} keywords; use one that is there")
+        raise TooManyKeywords(f"a mailbox has at most {MAX_KEYWORDS} keywords; use one that is there")
     transaction.put((MAILBOX_WORDS, mailbox_id), encode({"names": names}))
     return bits | flag_bits(transaction, mailbox_id, unknown)[0]
 

@@ -95,15 +95,23 @@ class Sessions:
         self._accounts[session] = account
         self._by_account[account] += 1
 
+    def logout(self, session: Session) -> None:
+        """Count *session* for no account any more; its connection stays."""
+        account = self._accounts.pop(session, None)
+        if account is not None:
+            _decrease(self._by_account, account)
+
+    def logged_in(self) -> list[Session]:
+        """Return the sessions that have logged in."""
+        return list(self._accounts)
+
     def leave(self, session: Session) -> None:
         """Forget a connection that has ended; harmless for one that was never admitted."""
         key = self._sessions.pop(session, None)
         if key is None:
             return
         _decrease(self._by_address, key)
-        account = self._accounts.pop(session, None)
-        if account is not None:
-            _decrease(self._by_account, account)
+        self.logout(session)
         if not self._sessions and self._empty is not None:
             self._empty.callback(None)
             self._empty = None

@@ -3,13 +3,13 @@
 Standards: RFC 1939 5 (message numbers, marks), 7 (UIDL), 11 (sizes).
 Invariants: a number means the same message, with the same size, as long as the session lasts; marks are
 only in the session until its end.
-Limits: 12 octets of memory a message; a number has at most ten digits.
+Limits: 8 octets of memory a message; a number has at most ten digits.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 MAX_DIGITS: Final = 10
@@ -20,28 +20,23 @@ class Maildrop:
 
     :param mailbox_id: the mailbox; "" where there is none yet.
     :param uidvalidity: of that mailbox.
-    :param mails: (UID, size in octets) of each message, by UID.
     """
 
     __slots__ = ("_deleted", "_octets", "_sizes", "_uids", "_uidvalidity", "mailbox_id")
 
-    def __init__(
-        self, mailbox_id: str = "", uidvalidity: int = 0, mails: Iterable[tuple[int, int]] = ()
-    ) -> None:
+    def __init__(self, mailbox_id: str = "", uidvalidity: int = 0) -> None:
         self.mailbox_id = mailbox_id
         self._uidvalidity = uidvalidity
-        self._uids = array("Q")
-        self._sizes = array("Q")
+        self._uids = array("I")
+        self._sizes = array("I")
         self._deleted: set[int] = set()
         self._octets = 0
-        self.extend(mails)
 
-    def extend(self, mails: Iterable[tuple[int, int]]) -> None:
-        """Add messages behind the others, while the maildrop is being read."""
-        for uid, size in mails:
-            self._uids.append(uid)
-            self._sizes.append(size)
-            self._octets += size
+    def extend(self, uids: Iterable[int], sizes: Sequence[int]) -> None:
+        """Add messages, by UID, behind the others, while the maildrop is being read."""
+        self._uids.extend(uids)
+        self._sizes.extend(sizes)
+        self._octets += sum(sizes)
 
     def __contains__(self, number: int) -> bool:
         """True for the number of a message that is not marked as deleted."""
@@ -54,10 +49,6 @@ class Maildrop:
     def octets(self) -> int:
         """Return the size of all messages that are not marked."""
         return self._octets
-
-    def last_uid(self) -> int:
-        """Return the UID of the last message, 0 without one."""
-        return self._uids[-1] if self._uids else 0
 
     def numbers(self) -> Iterator[int]:
         """Yield the numbers of the messages that are not marked."""

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from fedaemon.store import migrate_1, records
+from fedaemon.store import migrate_1, migrate_2, records
 from fedaemon.store.errors import NewerFormat, StoreError
 from fedaemon.store.interface import Snapshot, Transaction
 from fedaemon.store.spaces import FORMAT
 
-CURRENT = 2
+CURRENT = 3
 
 Migration = Callable[[Transaction], None]
 
-MIGRATIONS: Mapping[int, Migration] = {1: migrate_1.migrate}
+MIGRATIONS: Mapping[int, Migration] = {1: migrate_1.migrate, 2: migrate_2.migrate}
 """From a version to the function that makes the next one of it."""
 
 

@@ -25,11 +25,15 @@ UIDVALIDITY = "uidvalidity"  # (account) -> the last one given
 MAILBOX_STATE = "mailstate"  # (mailbox id) -> State: counters
 MAILBOX_WORDS = "mailwords"  # (mailbox id) -> names of keywords, by bit
 SUBSCRIPTION = "subscription"  # (account, mailbox name) -> ""; stays when the mailbox goes
+MAILBOX_META = "mailmeta"  # (account, mailbox id, "" for the account itself, entry) -> value of an annotation
 MAIL_CHUNK = "mailchunk"  # (mailbox id, group, first UID) -> columns of a chunk
 MAIL_ROW = "mailrow"  # (mailbox id, UID) -> row of a message that is in no chunk yet
 MAIL_GONE = "mailgone"  # (mailbox id, mod-sequence) -> which UIDs one change expunged, when
 MAIL_PURGE = "mailpurge"  # (due s, mailbox id, mod-sequence) -> "": contents to be released from then on
 USAGE = "usage"  # ("account" | "domain", name) -> octets, messages
+IMPORTED = (
+    "imported"  # (account, digest of a source[, digest of a message]) -> "": in, while the import goes on
+)
 
 # mailauth
 DKIM_KEY = "dkim"  # (domain, selector) -> a DKIM key

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, execute, succeed
 from twisted.internet.task import Clock
 
 from fedaemon.accounts import directory
@@ -23,7 +23,9 @@ from fedaemon.delivery.schedule import Schedule
 from fedaemon.delivery.selection import Filter
 from fedaemon.delivery.sites.registry import Sites
 from fedaemon.delivery.transport import Attempt, NextHost, Outcome, Result, Transport
-from fedaemon.mailbox import store as mailbox
+from fedaemon.mailbox import reading
+from fedaemon.mailbox.mailboxes import find
+from fedaemon.mailbox.shaping import Shaper
 from fedaemon.message.address import parse_address
 from fedaemon.store.blobs import Blobs
 from fedaemon.store.content import MemoryContent
@@ -121,6 +123,7 @@ class World:
         self.clock = Clock()
         self.transport = ScriptedTransport()
         self.memory = memory or {}
+        self.shaper = Shaper(execute)
         self.options = rules
         self.finished = 0
         self.fixed_random = 0.5
@@ -145,6 +148,7 @@ class World:
             rules=self.rules(),
             finder=finder or OneHost(),
             transport=transport or self.transport,
+            shaper=self.shaper,
             now_ms=self.now_ms,
             message_finished=self._count_finished,
             sites=Sites(self.now_ms, rng=lambda: self.fixed_random, **self.memory),
@@ -253,9 +257,14 @@ class World:
         """Return the octets of all mail in an INBOX."""
 
         def read(snapshot: Any) -> list[bytes]:
+            found = find(snapshot, account, "INBOX")
+            if found is None:
+                return []
+            mails = [reading.mail(snapshot, found.id, row.uid) for row in reading.rows(snapshot, found.id)]
             return [
-                b"".join(mailbox.content(snapshot, self.blobs, mail).chunks())
-                for mail in mailbox.messages(snapshot, account, "INBOX")
+                b"".join(reading.content(snapshot, self.blobs, mail).chunks())
+                for mail in mails
+                if mail is not None
             ]
 
         return list(self.view(read))

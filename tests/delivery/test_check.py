@@ -17,7 +17,7 @@ from fedaemon.delivery.retention import Keep, sweep
 from fedaemon.delivery.sites.shaping import Shaping, SiteLimits
 from fedaemon.mailbox.check import MailboxChecker
 from fedaemon.store.records import decode
-from fedaemon.store.spaces import BLOB, DESTINATION, DUE, FINISHED, MAILBOX, MESSAGE, RECIPIENT, TURN
+from fedaemon.store.spaces import BLOB, DESTINATION, DUE, FINISHED, MESSAGE, RECIPIENT, TURN
 from tests.delivery.support import (
     ACCEPTED,
     ALICE,
@@ -124,6 +124,7 @@ def test_indexes_equal_records_after_any_history(steps: list[tuple[str, int, tup
     for name, number, answer in steps:
         take_step(world, name, number, answer)
         assert problems(world) == []
+        assert world.view(compose(list, MailboxChecker().problems)) == []
         stored = {
             key[1]: decode(value)["references"]
             for key, value in world.engine.entries.items()
@@ -210,33 +211,3 @@ def test_missing_recipients_are_left_to_a_person() -> None:
     world.transact(lambda transaction: transaction.delete((RECIPIENT, queue_id, 1)))
     world.transact(CHECKER.repair)
     assert problems(world) == [f"queue.recipients: {queue_id}"]
-
-
-def test_a_uidnext_that_fell_behind_is_found_and_repaired() -> None:
-    """A UID must never be given twice."""
-    world = World()
-    world.manager.start()
-    for _ in range(3):
-        world.submit(BOB)
-    checker = MailboxChecker()
-    (key,) = [key for key in world.engine.entries if key[0] == MAILBOX]
-    old = world.engine.entries[key].replace(b'"uidnext":4', b'"uidnext":2')
-    world.transact(lambda transaction: transaction.put(key, old))
-    (finding,) = world.view(lambda snapshot: list(checker.problems(snapshot)))
-    assert finding.kind == "mailbox.uidnext"
-    world.transact(checker.repair)
-    assert world.view(lambda snapshot: list(checker.problems(snapshot))) == []
-    world.submit(BOB)
-    assert len(world.inbox(BOB)) == 4
-
-
-def test_mail_of_a_lost_mailbox_is_found() -> None:
-    """Mail that nobody can see is reported, and kept."""
-    world = World()
-    world.manager.start()
-    world.submit(BOB)
-    (key,) = [key for key in world.engine.entries if key[0] == MAILBOX]
-    world.transact(lambda transaction: transaction.delete(key))
-    checker = MailboxChecker()
-    world.transact(checker.repair)
-    assert [finding.kind for finding in world.view(lambda s: list(checker.problems(s)))] == ["mailbox.lost"]

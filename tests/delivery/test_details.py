@@ -11,7 +11,6 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
-from fedaemon.delivery.background import LONGEST_SLEEP_S, Alarm
 from fedaemon.delivery.bounce import FULL_OCTETS, header_block
 from fedaemon.delivery.capture import CaptureFinder, CaptureTransport
 from fedaemon.delivery.queue import NewRecipient
@@ -19,6 +18,7 @@ from fedaemon.delivery.records import load_message
 from fedaemon.delivery.transport import NextHost
 from fedaemon.errors import Refused, Unavailable
 from fedaemon.store.lmdb_engine import LmdbEngine
+from fedaemon.store.turns import LONGEST_SLEEP_S, Alarm
 from tests.delivery.support import ALICE, BOB, CONTENT, GREYLISTED, HOUR, UNKNOWN, World
 
 
@@ -154,7 +154,9 @@ def test_a_destination_without_hosts(error: Exception, state: str) -> None:
 def test_capture_keeps_every_remote_message_here() -> None:
     """Local mode: each recipient's copy is in the capturing account; local mail goes as ever."""
     world = World()
-    world.manager = world.new_manager(CaptureTransport(world.blobs, ALICE, world.now_ms), CaptureFinder())
+    world.manager = world.new_manager(
+        CaptureTransport(world.store, world.blobs, world.shaper, ALICE, world.now_ms), CaptureFinder()
+    )
     world.manager.start()
     queue_id = world.submit("carol@remote.test", "dave@other.test", BOB, sender="x@elsewhere.test")
     assert world.states(queue_id) == ["delivered"] * 3
@@ -163,7 +165,7 @@ def test_capture_keeps_every_remote_message_here() -> None:
         b"Return-Path: <x@elsewhere.test>\r\nDelivered-To: dave@other.test\r\n" + CONTENT,
     ]
     assert len(world.inbox(BOB)) == 1
-    assert CaptureTransport(world.blobs, ALICE, world.now_ms).close().called
+    assert CaptureTransport(world.store, world.blobs, world.shaper, ALICE, world.now_ms).close().called
     found: Any = []
     CaptureFinder().find("remote.test").addCallback(found.append)
     assert [host.name for host in found[0]] == ["capture"]

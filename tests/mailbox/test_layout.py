@@ -12,14 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedaemon.errors import Refused
-from fedaemon.mailbox import changing, keeping, reading, undelete, words
+from fedaemon.mailbox import changing, compaction, keeping, reading, undelete, words
 from fedaemon.mailbox import columns as c
 from fedaemon.mailbox import state as states
 from fedaemon.mailbox.adding import NewMail, append, copy
 from fedaemon.mailbox.changing import Mode
+from fedaemon.mailbox.live import LiveMailboxes
 from fedaemon.mailbox.mailboxes import create
+from fedaemon.mailbox.opened import OpenMailbox
 from fedaemon.mailbox.rows import Mail, Row
-from fedaemon.mailbox.view import OpenMailbox, View
+from fedaemon.mailbox.view import Difference, View
 from fedaemon.message.mime.shape import read_shape
 from fedaemon.store.blobs import Blobs
 from fedaemon.store.content import MemoryContent
@@ -135,16 +137,20 @@ class Model:
         assert self.engine.transact(lambda t: keeping.seal(t, self.mailbox, uids, texts)) == bool(uids)
 
     def purge(self) -> None:
-        due = self.engine.view(keeping.next_purge)
-        if due is not None:
-            while self.engine.transact(lambda t: keeping.purge(t, self.blobs, *due)):
+        for due in self.engine.view(lambda s: keeping.due_purges(s, NOW_MS, None, 1)):
+            while self.engine.transact(
+                partial(keeping.purge, blobs=self.blobs, due_s=due[0], mailbox_id=due[1], modseq=due[2])
+            ):
                 pass
 
     def compact(self) -> None:
         keys = self.engine.view(lambda s: [int(key[3]) for key, _ in s.scan((MAIL_CHUNK, self.mailbox, 0))])
         for first_uid in keys:
-            self.engine.transact(partial(keeping.compact, mailbox_id=self.mailbox, first_uid=first_uid))
-        self.engine.transact(lambda t: keeping.compact_tail(t, self.mailbox, 100))
+            self.engine.transact(partial(compaction.compact, mailbox_id=self.mailbox, first_uid=first_uid))
+        self.engine.transact(lambda t: compaction.compact_tail(t, self.mailbox, 100))
+        steps, _ = self.engine.view(lambda s: compaction.look(s, self.mailbox, 0, ROWS))
+        for found in steps:
+            assert self.engine.transact(partial(compaction.take, mailbox_id=self.mailbox, found=found))
 
     def within(self, ranges: c.UidRanges) -> list[Message]:
         return [
@@ -189,16 +195,26 @@ class Model:
 
 
 class Told:
-    """A client that believes what it is told."""
+    """A client that believes what it is told.
 
-    def __init__(self, model: Model) -> None:
+    :param live: look at what is different only, as notices tell.
+    """
+
+    def __init__(self, model: Model, *, live: bool = False) -> None:
         self.mailbox = model.open()
+        self.live = LiveMailboxes()
+        self.opened = self.live.open(model.mailbox, lambda subject: None) if live else None
+        if live:
+            model.engine.listeners.append(self.live.changed)
         self.view = View(self.mailbox)
         names = model.names()
         self.messages = [(row.uid, words.flag_names(row.flags, names), row.modseq) for row in model.rows()]
 
     def sync(self, model: Model, *, may_expunge: bool) -> None:
-        self.mailbox = model.open(self.mailbox)
+        if self.opened is not None:
+            self.mailbox = model.engine.view(self.opened.now).mailbox
+        else:
+            self.mailbox = model.open(self.mailbox)
         difference = self.view.sync(self.mailbox, may_expunge=may_expunge)
         assert may_expunge or not difference.expunged
         for number, uid in reversed(difference.expunged):
@@ -230,7 +246,7 @@ def test_the_mailbox_is_what_the_model_says(filled: bool, run: list[tuple[Any, .
         model.append(5, ())
         model.seal()
         model.seal()
-    told = [Told(model), Told(model)]
+    told = [Told(model), Told(model, live=True)]
     for name, *arguments in run:
         if name == "sync":
             told[arguments[0]].sync(model, may_expunge=arguments[1])
@@ -313,6 +329,25 @@ def test_numbers_of_changes_are_those_after_expunging(sealed: bool) -> None:
     assert difference.added == 2
 
 
+def test_where_two_chunks_became_one_nothing_is_new() -> None:
+    """The rows behind those of the first were in the second."""
+    model = Model()
+    model.append(2 * ROWS, ())
+    model.seal()
+    model.seal()
+    model.expunge(((3, 4), (7, 8)), False)
+    model.purge()
+    for first_uid in (1, 5):
+        model.engine.transact(partial(compaction.compact, mailbox_id=model.mailbox, first_uid=first_uid))
+    mailbox = model.open()
+    view = View(mailbox)
+    assert [list(chunk.uids) for chunk in mailbox.chunks] == [[1, 2], [5, 6]]
+    assert model.engine.transact(lambda t: compaction.merge(t, model.mailbox, 1, 5, ROWS))
+    mailbox = model.open(mailbox)
+    assert [list(chunk.uids) for chunk in mailbox.chunks] == [[1, 2, 5, 6]]
+    assert view.sync(mailbox, may_expunge=True) == Difference()
+
+
 def test_restoring_what_was_expunged() -> None:
     """A restored message is a new one with the old flags, dates and content; what was purged stays gone."""
     model = Model()
@@ -389,7 +424,7 @@ def test_texts_are_searched_where_they_were_sealed() -> None:
     model.engine.transact(write)
     model.uidnext, model.modseq = 5, 2
     model.append(1, ())
-    assert model.engine.view(lambda s: keeping.unshaped(s, model.mailbox, 100)) == [5]
+    assert model.engine.view(lambda s: keeping.unshaped(s, model.mailbox, 1, 100)) == ([5], 6)
     model.seal()
     subjects = model.engine.view(lambda s: reading.group(s, model.mailbox, c.SUBJECT, 1))[c.SUBJECT]
     assert list(c.containing(subjects, b"first")) == [0, 3]

@@ -8,6 +8,7 @@ import pytest
 
 from fedaemon.errors import Refused
 from fedaemon.mailbox import mailboxes as m
+from fedaemon.mailbox import renaming
 from fedaemon.mailbox import state as states
 from fedaemon.mailbox.adding import NewMail, append
 from tests.fakes import MemoryEngine
@@ -66,7 +67,7 @@ def test_taken_names_and_uses(engine: MemoryEngine) -> None:
     """A name is given once, and so is a special use."""
     with pytest.raises(m.MailboxExists):
         engine.transact(lambda t: m.create(t, ALICE, "inbox", NOW_MS))
-    with pytest.raises(m.CannotChange):
+    with pytest.raises(m.UnfitUse):
         engine.transact(lambda t: m.create(t, ALICE, "Sent2", NOW_MS, "\\Sent"))
 
 
@@ -74,7 +75,7 @@ def test_renaming_takes_what_is_below_along(engine: MemoryEngine) -> None:
     """Ids stay; parents of the new name are made; the subscription stays with the old name."""
     old = engine.transact(lambda t: m.create(t, ALICE, "a/b", NOW_MS))
     engine.transact(lambda t: m.subscribe(t, ALICE, "a/b"))
-    engine.transact(lambda t: m.rename(t, ALICE, "a", "new/place", NOW_MS))
+    engine.transact(lambda t: renaming.rename(t, ALICE, "a", "new/place", NOW_MS))
     found = engine.view(lambda s: m.need(s, ALICE, "new/place/b"))
     assert found.id == old.id
     assert "new" in names(engine)
@@ -96,7 +97,7 @@ def test_renaming_refused(engine: MemoryEngine, old: str, new: str, error: type[
     """And then nothing is changed."""
     before = names(engine)
     with pytest.raises(error):
-        engine.transact(lambda t: m.rename(t, ALICE, old, new, NOW_MS))
+        engine.transact(lambda t: renaming.rename(t, ALICE, old, new, NOW_MS))
     assert names(engine) == before
 
 

@@ -7,19 +7,24 @@ from typing import Any, cast
 
 from twisted.internet.testing import StringTransport
 
-from fedaemon.mailbox.store import append, find, sizes
+from fedaemon.mailbox import keeping, reading
+from fedaemon.mailbox.adding import NewMail, append
+from fedaemon.mailbox.mailboxes import INBOX, find, need, provide
 from fedaemon.net.sessions import Sessions
 from fedaemon.pop3.protocol import Pop3Factory, Pop3Protocol
 from fedaemon.pop3.service import Pop3Service
 from fedaemon.store.blobs import Blobs, StagedBytes
 from fedaemon.store.interface import Transaction
 from fedaemon.store.layout import Layout
+from fedaemon.store.spaces import MAIL_PURGE
 from fedaemon.store.statistics import Statistics
 from tests.accounts.world import ALICE, World, make_account
 from tests.fakes import MemoryStore
 
 LOG_IN = f"USER {ALICE}\r\nPASS alice's secret\r\n".encode()
 EXPORTED = b"e" * 32
+NOW_MS = 1_750_000_000_000
+UNDELETE_S = 3600
 
 
 class Tls:
@@ -85,6 +90,8 @@ class Server:
             clock=self.clock,
             tls=cast(Any, type("ServerTls", (), {"factory": "the factory"})()),
             hostname="mail.example.test",
+            undelete_s=UNDELETE_S,
+            now_ms=lambda: NOW_MS,
             **settings,
         )
 
@@ -93,19 +100,28 @@ class Server:
 
         def write(transaction: Transaction) -> int:
             blob_id = self.blobs.add(transaction, StagedBytes(octets))
-            size = len(octets)
-            return append(
-                transaction, owner, "INBOX", blob_id=blob_id, prefix=b"", size=size, internal_ms=10**12
-            )
+            provide(transaction, owner, NOW_MS)
+            inbox = need(transaction, owner, INBOX)
+            uid, _ = append(transaction, inbox.id, [NewMail(blob_id, len(octets), 10**9)], 10**9)
+            return uid
 
         return self.world.engine.transact(write)
+
+    def purge(self) -> None:
+        """Release the contents of what was removed."""
+
+        def write(transaction: Transaction) -> None:
+            for _, due_s, mailbox_id, modseq in [key for key, _ in transaction.scan((MAIL_PURGE,))]:
+                keeping.purge(transaction, self.blobs, int(due_s), str(mailbox_id), int(modseq))
+
+        self.world.engine.transact(write)
 
     def uids(self) -> list[int]:
         """Return the UIDs in the INBOX of alice."""
 
         def read(snapshot: Any) -> list[int]:
-            found = find(snapshot, ALICE, "INBOX")
-            return [] if found is None else [uid for uid, _ in sizes(snapshot, found.id)]
+            found = find(snapshot, ALICE, INBOX)
+            return [] if found is None else [row.uid for row in reading.rows(snapshot, found.id)]
 
         return self.world.engine.view(read)
 

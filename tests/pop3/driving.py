@@ -109,8 +109,9 @@ class Caller:
 
     def _log_in(self, login: str, password: str) -> None:
         if (login, password) == (USER, PASSWORD):
-            sizes = [(uid, len(message)) for uid, message in zip(UIDS, MESSAGES, strict=True)]
-            self.engine.logged_in(Maildrop("box", UIDVALIDITY, sizes))
+            maildrop = Maildrop("box", UIDVALIDITY)
+            maildrop.extend(UIDS, [len(message) for message in MESSAGES])
+            self.engine.logged_in(maildrop)
         else:
             self.engine.refuse(BadCredentials("Wrong user name or password"))
 

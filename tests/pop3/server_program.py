@@ -16,7 +16,8 @@ from fedaemon.accounts import directory
 from fedaemon.accounts.authenticator import Authenticator
 from fedaemon.accounts.lockout import Lockout
 from fedaemon.accounts.records import Domain
-from fedaemon.mailbox.store import append
+from fedaemon.mailbox.adding import NewMail, append
+from fedaemon.mailbox.mailboxes import INBOX, need, provide
 from fedaemon.net.listeners import open_listeners
 from fedaemon.net.sessions import Sessions
 from fedaemon.net.tls import ServerTls
@@ -41,10 +42,11 @@ def fill(transaction: Transaction) -> None:
     """Make an account with the messages of the test."""
     directory.add_domain(transaction, Domain("example.org"))
     directory.put_account(transaction, make_account())
+    provide(transaction, ALICE, 10**12)
+    inbox = need(transaction, ALICE, INBOX)
     for octets, stage in staged:
         blob_id = engine.blobs.add(transaction, stage)
-        size = len(octets)
-        append(transaction, ALICE, "INBOX", blob_id=blob_id, prefix=b"", size=size, internal_ms=10**12)
+        append(transaction, inbox.id, [NewMail(blob_id, len(octets), 10**9)], 10**9)
 
 
 def now(function: Any) -> Deferred[Any]:
@@ -69,6 +71,7 @@ for implicit in (False, True):
         clock=reactor,
         tls=ServerTls(Path(sys.argv[2]), Path(sys.argv[3])),
         hostname="localhost",
+        undelete_s=0,
         implicit_tls=implicit,
     )
     factories.append(factory)

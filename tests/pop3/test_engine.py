@@ -132,7 +132,7 @@ def test_a_large_maildrop_is_listed_in_blocks() -> None:
     """Each step queues a bounded number of octets."""
     caller = Caller()
     caller.say(LOG_IN)
-    caller.engine.maildrop.extend((uid, 1) for uid in range(100, 5100))
+    caller.engine.maildrop.extend(range(100, 5100), [1] * 5000)
     caller.engine.receive(b"LIST\r\n")
     sizes, said = [], b""
     while caller.engine.next_event() is not None:

@@ -11,21 +11,22 @@ from twisted.internet.defer import Deferred, fail
 
 from fedaemon.accounts.directory import put_account
 from fedaemon.net.server_connection import PROXY_TIMEOUT_S, TLS_HANDSHAKE_TIMEOUT_S
+from fedaemon.pop3 import inbox
 from fedaemon.pop3.answers import BLOCK
 from fedaemon.pop3.protocol import (
     BUFFERED,
     CLOSE_TIMEOUT_S,
     STOPPING,
 )
-from fedaemon.pop3.service import SLICE
 from fedaemon.store.errors import StoreError, StoreFull
+from fedaemon.store.spaces import MAIL_PURGE
 from tests.accounts.scram_client import ScramClient
 from tests.accounts.world import ALICE, make_account
-from tests.pop3.connection import EXPORTED, LOG_IN, Server
+from tests.pop3.connection import EXPORTED, LOG_IN, NOW_MS, UNDELETE_S, Server
 
 
 def test_a_whole_session() -> None:
-    """Log in, list, read, remove, leave; and the message is gone from the store, its blob with it."""
+    """Log in, list, read, remove, leave; and the message is gone, but its content stays until it is purged."""
     server = Server()
     server.append(b"Subject: a\r\n\r\nx\r\n")
     server.append(b"Subject: b\r\n\r\n.\r\n")
@@ -35,7 +36,9 @@ def test_a_whole_session() -> None:
     assert connection.say(b"DELE 2\r\nQUIT\r\n").endswith(b"+OK Bye, 1 messages removed\r\n")
     assert connection.transport.disconnecting
     assert server.uids() == [1]
-    assert sum(key[0] == "bytes" for key in server.world.engine.entries) == 1
+    entries = server.world.engine.entries
+    assert sum(key[0] == "bytes" for key in entries) == 2
+    assert [key[1] for key in entries if key[0] == MAIL_PURGE] == [NOW_MS // 1000 + UNDELETE_S]
 
 
 def test_unique_ids_stay() -> None:
@@ -55,7 +58,9 @@ def test_unique_ids_stay() -> None:
 
 
 def test_a_session_sees_what_was_there_at_its_log_in() -> None:
-    """New mail has no number in it; what another session removed answers -ERR, and its removal is ignored."""
+    """New mail has no number in it; what another session removed is readable until it is purged, and its removal
+    is ignored.
+    """
     server = Server()
     server.append(b"1\r\n")
     server.append(b"2\r\n")
@@ -64,6 +69,8 @@ def test_a_session_sees_what_was_there_at_its_log_in() -> None:
     server.append(b"3\r\n")
     assert first.say(b"DELE 1\r\nQUIT\r\n").endswith(b"1 messages removed\r\n")
     assert second.say(b"STAT\r\n") == b"+OK 2 6\r\n"
+    assert second.say(b"RETR 1\r\n").endswith(b"\r\n1\r\n.\r\n")
+    server.purge()
     assert second.say(b"RETR 1\r\n") == b"-ERR This message was removed by another session\r\n"
     assert second.say(b"DELE 1\r\nDELE 2\r\nQUIT\r\n").endswith(b"+OK Bye, 1 messages removed\r\n")
     assert server.uids() == [3]
@@ -81,15 +88,36 @@ def test_a_lost_connection_removes_nothing() -> None:
     assert len(server.sessions) == 0
 
 
-def test_a_maildrop_larger_than_a_slice_is_read_whole() -> None:
+def test_a_maildrop_larger_than_a_slice_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """In several turns of the reactor, and each message once."""
+    monkeypatch.setattr(inbox, "TAIL_ROWS", 5)
     server = Server()
-    for _ in range(SLICE + 1):
+    for _ in range(12):
         server.append(b"x\r\n")
     connection = server.connect()
     connection.send(LOG_IN)
     assert b"messages" not in connection.transport.value()
-    assert connection.say(b"").endswith(b"+OK %d messages (%d octets)\r\n" % (SLICE + 1, 3 * (SLICE + 1)))
+    assert connection.say(b"").endswith(b"+OK 12 messages (36 octets)\r\n")
+
+
+def test_a_removal_larger_than_a_slice_is_answered_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """+OK counts all slices; when the store fails between two, -ERR says so and the first stays removed."""
+    monkeypatch.setattr(inbox, "TAIL_ROWS", 2)
+    server = Server()
+    for _ in range(6):
+        server.append(b"x\r\n")
+    marks = b"DELE 1\r\nDELE 2\r\nDELE 3\r\nQUIT\r\n"
+    first, second = server.connect(), server.connect()
+    first.log_in()
+    assert first.say(marks).endswith(b"+OK Bye, 3 messages removed\r\n")
+    assert server.uids() == [4, 5, 6]
+    second.log_in()
+    write, full = server.store.write, iter([False, True])
+    cast(Any, server.store).write = lambda function: (
+        fail(StoreFull("no room")) if next(full) else write(function)
+    )
+    assert second.say(marks).endswith(b"-ERR [SYS/TEMP] no room\r\n")
+    assert server.uids() == [6]
 
 
 @pytest.mark.parametrize(
@@ -341,12 +369,12 @@ def test_a_stop_waits_for_the_removal_under_way() -> None:
     server.append(b"1\r\n")
     connection = server.connect()
     connection.log_in()
-    removal: Deferred[int] = Deferred()
+    removal: Deferred[tuple[int, int]] = Deferred()
     cast(Any, server.store).write = lambda function: removal
     connection.say(b"DELE 1\r\nQUIT\r\n")
     server.sessions.stop(30.0)
     assert not connection.transport.disconnecting
-    removal.callback(1)
+    removal.callback((1, 1))
     assert connection.transport.value() == b"+OK Bye, 1 messages removed\r\n"
     assert connection.transport.disconnecting
 
@@ -357,11 +385,11 @@ def test_waiting_for_the_removal_is_no_time_out() -> None:
     server.append(b"1\r\n")
     connection = server.connect()
     connection.log_in()
-    removal: Deferred[int] = Deferred()
+    removal: Deferred[tuple[int, int]] = Deferred()
     cast(Any, server.store).write = lambda function: removal
     connection.say(b"DELE 1\r\nQUIT\r\n")
     server.clock.pump([5.0] * 200)
-    removal.callback(1)
+    removal.callback((1, 1))
     assert connection.transport.value() == b"+OK Bye, 1 messages removed\r\n"
 
 

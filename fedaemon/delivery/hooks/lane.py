@@ -21,13 +21,13 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 
 from fedaemon import counters
-from fedaemon.delivery.background import RETRY_S, TurnLoop, in_background
 from fedaemon.delivery.hooks.backlog import Backlog, Settled, Waiting, expire, load_backlog, ready, settle
 from fedaemon.delivery.hooks.post import Answer, Post, make_post
 from fedaemon.delivery.hooks.webhook import Webhook, webhooks
 from fedaemon.delivery.schedule import Schedule
 from fedaemon.errors import MailError
 from fedaemon.store.interface import Key, Snapshot, Store
+from fedaemon.store.turns import RETRY_S, TurnLoop, in_background
 
 PER_WEBHOOK: Final = 4
 POSTS: Final = 40

@@ -20,7 +20,6 @@ from twisted.logger import Logger
 
 from fedaemon import counters
 from fedaemon.delivery import pauses
-from fedaemon.delivery.background import Alarm, in_background
 from fedaemon.delivery.claiming import Line
 from fedaemon.delivery.sites.registry import Sites
 from fedaemon.delivery.sites.site import Site
@@ -35,6 +34,7 @@ from fedaemon.delivery.sites.site_records import (
 )
 from fedaemon.errors import MailError
 from fedaemon.store.interface import Store
+from fedaemon.store.turns import Alarm, in_background
 
 INTERVAL_S: Final = 2.0
 SWEEP_S: Final = 60.0

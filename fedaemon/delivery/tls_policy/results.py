@@ -21,12 +21,12 @@ from typing import Any, Final, Literal
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from fedaemon.delivery.background import in_background
 from fedaemon.delivery.schedule import DAY_MS
 from fedaemon.errors import MailError
 from fedaemon.store.interface import Key, Snapshot, Store, Transaction
 from fedaemon.store.records import decode, encode
 from fedaemon.store.spaces import TLS_RESULT
+from fedaemon.store.turns import in_background
 
 PolicyType = Literal["tlsa", "sts", "no-policy-found"]
 

@@ -24,13 +24,13 @@ from typing import Final, Protocol
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from fedaemon.delivery.background import in_background
 from fedaemon.delivery.tls_policy.sts_policy import StsPolicy, announced_id, parse_policy
 from fedaemon.errors import BadSyntax, MailError
 from fedaemon.net.https import BadPeer, FetchFailed, Response
 from fedaemon.store.interface import Snapshot, Store, Transaction
 from fedaemon.store.records import decode, encode
 from fedaemon.store.spaces import STS_POLICY
+from fedaemon.store.turns import in_background
 
 FETCH_S: Final = 60.0
 MAX_OCTETS: Final = 65_536

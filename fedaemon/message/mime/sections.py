@@ -69,9 +69,9 @@ def header_range(part: Part, prefix_octets: int = 0) -> tuple[int, int]:
 
 
 def header_fields(header: bytes, names: Collection[bytes], *, exclude: bool) -> bytes:
-    """Return some fields of a header as they stand there, in their order, and an empty line.
+    """Return some fields of a header as they stand there, in their order, and its empty line if it has one.
 
-    :param header: with or without its empty line; CRLF or LF end lines.
+    :param header: CRLF or LF end lines, the empty one among them.
     :param names: of the fields, in any case.
     :param exclude: True for all fields but those (HEADER.FIELDS.NOT), lines that are no field among them.
 
@@ -79,15 +79,15 @@ def header_fields(header: bytes, names: Collection[bytes], *, exclude: bool) -> 
     """
     wanted = {name.lower() for name in names}
     kept: list[bytes] = []
+    end = b""
     for field in _FIELDS(header):
         if field in (b"", b"\n", b"\r\n"):
+            end = field and b"\r\n"
             break
         name, colon, _ = field.partition(b":")
         if (bool(colon) and name.rstrip(b" \t").lower() in wanted) is not exclude:
             kept.append(field)
-    if kept and not kept[-1].endswith(b"\n"):
-        kept.append(b"\r\n")
-    return b"".join([*kept, b"\r\n"])
+    return b"".join([*kept, end])
 
 
 def decoded(data: bytes, encoding: str) -> bytes | None:

@@ -11,7 +11,6 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from fedaemon import counters
-from fedaemon.delivery.background import RETRY_S
 from fedaemon.delivery.hooks import backlog
 from fedaemon.delivery.hooks.backlog import GONE, TOLERATED, note_event
 from fedaemon.delivery.hooks.lane import DRAIN_S, PER_WEBHOOK, POSTS, HookLane
@@ -19,6 +18,7 @@ from fedaemon.delivery.hooks.post import Post, signature
 from fedaemon.delivery.hooks.webhook import disable, webhooks
 from fedaemon.store.errors import StoreFull
 from fedaemon.store.lmdb_engine import LmdbEngine
+from fedaemon.store.turns import RETRY_S
 from tests.delivery.hooks.support import (
     ALICE,
     DAY_MS,

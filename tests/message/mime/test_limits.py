@@ -78,7 +78,7 @@ def test_a_megabyte_of_signs_ends(unit: bytes) -> None:
     value = unit * (250_000 // len(unit))
     assert len(read_addresses(value)) <= MAX_ADDRESSES + 1
     assert read_content_type(b"a/b;" + value)[:2] == (b"a", b"b")
-    assert header_fields(b"A:" + value, [b"A"], exclude=True) == b"\r\n"
+    assert header_fields(b"A:" + value, [b"A"], exclude=True) == b""
     assert _header_octets(value) >= len(value)
 
 

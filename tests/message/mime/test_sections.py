@@ -98,12 +98,14 @@ HEADER = b"A: 1\r\nB : 2\r\n\tfolded\r\na: 3\r\nno field\r\n\r\n"
         (HEADER, [b"A"], True, b"B : 2\r\n\tfolded\r\nno field\r\n\r\n"),
         (HEADER, [b"C"], False, b"\r\n"),
         (b"A: 1\nB: 2\n\nA: body\n", [b"A"], False, b"A: 1\n\r\n"),
-        (b"B: 1\r\nA: cut off", [b"a"], False, b"A: cut off\r\n\r\n"),
-        (b"", [b"a"], True, b"\r\n"),
+        (b"B: 1\r\nA: cut off", [b"a"], False, b"A: cut off"),
+        (b"B: 1\r\nA: 2\r\n", [b"a"], True, b"B: 1\r\n"),
+        (b"\r\n", [b"a"], False, b"\r\n"),
+        (b"", [b"a"], True, b""),
     ],
 )
 def test_header_fields(header: bytes, names: list[bytes], exclude: bool, expected: bytes) -> None:
-    """As they stand, folds and all, in their order, with an empty line (RFC 9051 6.4.5.1)."""
+    """As they stand, folds and all, in their order, with the empty line if there is one (RFC 9051 6.4.5.1)."""
     assert header_fields(header, names, exclude=exclude) == expected
 
 

@@ -1,4 +1,10 @@
-"""Work that nobody waits for: its failures are logged here, and it can be woken at a given time."""
+"""Work that nobody waits for: its failures are logged here, and it can be woken at a given time.
+
+It exists so that everything that goes on beside the sessions rests in the same way when the store refuses, and
+ends in the same way.
+
+Invariants: a failure never leaves this module unlogged; of one loop one turn runs at a time.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +28,7 @@ _log = Logger()
 def in_background(work: Coroutine[Any, Any, None], what: str) -> Deferred[None]:
     """Run *work*; a failure is logged as a bug of ours. The Deferred fires at its end and never fails."""
     return Deferred.fromCoroutine(work).addErrback(
-        lambda failure: _log.failure("delivery: {what} failed", failure=failure, what=what)
+        lambda failure: _log.failure("{what} failed", failure=failure, what=what)
     )
 
 
@@ -124,7 +130,7 @@ class TurnLoop:
                 self.wanted = False
                 await self._turn()
         except MailError as error:
-            _log.error("delivery: {what} waits for the store: {why}", what=self._what, why=error.text)
+            _log.error("{what} waits for the store: {why}", what=self._what, why=error.text)
             self.alarm.set_in(RETRY_S)
         except Exception:
             self.alarm.set_in(RETRY_S)
