@@ -31,6 +31,7 @@ from fedaemon.accounts.directory import (
 )
 from fedaemon.accounts.passwords import COST, Cost, new_account
 from fedaemon.accounts.records import Account, Alias, Domain
+from fedaemon.accounts.sizes import show_size
 from fedaemon.accounts.spans import show_span
 from fedaemon.errors import Refused
 from fedaemon.store.interface import Transaction
@@ -40,6 +41,8 @@ SHOWN = (
     "daily_limit",
     "lifetime_s",
     "retention_s",
+    "quota_octets",
+    "quota_messages",
     "identities",
     "success_notices",
     "may",
@@ -101,6 +104,8 @@ def _apply_account(transaction: Transaction, wanted: Account, cost: Cost) -> Ite
         identities=wanted.identities,
         success_notices=wanted.success_notices,
         may=wanted.may,
+        quota_octets=wanted.quota_octets,
+        quota_messages=wanted.quota_messages,
     )
     if account != known:
         put_account(transaction, account)
@@ -143,11 +148,15 @@ def _change(
 ) -> Change:
     """Describe how *wanted* differs from *known*."""
     details = tuple(
-        f"{key.removesuffix('_s')}: {_shown(key, getattr(known, key))} -> {_shown(key, getattr(wanted, key))}"
+        f"{_label(key)}: {_shown(key, getattr(known, key))} -> {_shown(key, getattr(wanted, key))}"
         for key in SHOWN
         if known is not None and hasattr(wanted, key) and getattr(known, key) != getattr(wanted, key)
     )
     return Change("+" if known is None else "~", kind, name, details)
+
+
+def _label(key: str) -> str:
+    return key.removesuffix("_s").removesuffix("_octets")
 
 
 def _shown(key: str, value: object) -> str:
@@ -162,5 +171,7 @@ def _shown(key: str, value: object) -> str:
             return "default"
         case int() if key.endswith("_s"):
             return show_span(value)
+        case int() if key.endswith("_octets"):
+            return show_size(value) if value else "none"
         case _:
             return str(value)

@@ -10,6 +10,7 @@ BadSyntax is raised, and says where.
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,24 +20,32 @@ from fedaemon.accounts.directory import accounts, aliases, domains, parse_name
 from fedaemon.accounts.records import (
     DEFAULT_RIGHTS,
     MAX_LIFETIME_S,
+    MAX_QUOTA_MESSAGES,
+    MAX_QUOTA_OCTETS,
     MAX_RETENTION_S,
     MIN_LIFETIME_S,
+    MIN_QUOTA_OCTETS,
     RIGHTS,
     Account,
     Alias,
     Domain,
 )
+from fedaemon.accounts.sizes import parse_size, show_size
 from fedaemon.accounts.spans import parse_span, show_span
 from fedaemon.errors import BadSyntax, MailError
 from fedaemon.message.address import parse_address, parse_domain
 from fedaemon.store.interface import Snapshot
 
+COMMON = {"disabled", "daily_limit", "quota", "quota_messages"}
 ALLOWED = {
-    "domain": {"name", "disabled", "daily_limit", "lifetime", "retention"},
-    "account": {"address", "disabled", "daily_limit", "identities", "success_notices", "may"},
+    "domain": {"name", *COMMON, "lifetime", "retention"},
+    "account": {"address", *COMMON, "identities", "success_notices", "may"},
     "alias": {"address", "targets"},
 }
 """The tables and their keys."""
+
+NO_LIMIT = "none"
+"""Stands for no quota, where the settings have a default."""
 
 HEAD = "# The domains, accounts and aliases of a fedaemon; made true by: fedaemonctl directory apply FILE\n"
 
@@ -86,6 +95,10 @@ def _common(entry: Domain | Account) -> dict[str, Any]:
     found: dict[str, Any] = {"disabled": True} if entry.disabled else {}
     if entry.daily_limit is not None:
         found["daily_limit"] = entry.daily_limit
+    if entry.quota_octets is not None:
+        found["quota"] = show_size(entry.quota_octets) if entry.quota_octets else NO_LIMIT
+    if entry.quota_messages is not None:
+        found["quota_messages"] = entry.quota_messages
     return found
 
 
@@ -211,11 +224,36 @@ def _flag(table: dict[str, Any], key: str, where: str) -> bool:
 
 
 def _settings(table: dict[str, Any], where: str) -> dict[str, Any]:
-    disabled = _flag(table, "disabled", where)
-    limit = table.get("daily_limit")
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
-        raise BadSyntax(f"{where}: daily_limit must be a number of messages, 0 for no limit")
-    return {"disabled": disabled, "daily_limit": limit}
+    """Return what domains and accounts both have."""
+    return {
+        "disabled": _flag(table, "disabled", where),
+        "daily_limit": _messages(table, "daily_limit", where),
+        "quota_octets": _size(table, "quota", where),
+        "quota_messages": _messages(table, "quota_messages", where, MAX_QUOTA_MESSAGES),
+    }
+
+
+def _messages(table: dict[str, Any], key: str, where: str, high: float = math.inf) -> int | None:
+    limit = table.get(key)
+    if limit is None:
+        return None
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= high:
+        raise BadSyntax(f"{where}: {key} must be a number of messages, 0 for no limit")
+    return limit
+
+
+def _size(table: dict[str, Any], key: str, where: str) -> int | None:
+    value = table.get(key)
+    if value is None:
+        return None
+    if value == NO_LIMIT:
+        return 0
+    if not isinstance(value, str):
+        raise BadSyntax(f'{where}: {key} must be a size in quotes, such as "5GB", or "{NO_LIMIT}"')
+    try:
+        return parse_size(value, low=MIN_QUOTA_OCTETS, high=MAX_QUOTA_OCTETS)
+    except BadSyntax as error:
+        raise BadSyntax(f"{where}, {key}: {error.text}") from error
 
 
 def _add(entries: dict[str, Any], name: str, entry: Domain | Account | Alias, where: str) -> None:

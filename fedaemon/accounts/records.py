@@ -37,6 +37,10 @@ MIN_LIFETIME_S, MAX_LIFETIME_S = 60, 30 * 86_400
 """A minute is one attempt; the longest is what the setting for all domains can have."""
 MAX_RETENTION_S = 3650 * 86_400
 """As the setting for all domains."""
+MIN_QUOTA_OCTETS, MAX_QUOTA_OCTETS = 2**20, 2**50
+"""Bounds, so that "5" for "5GB" does not go unnoticed."""
+MAX_QUOTA_MESSAGES = 2**32 - 1
+"""What a mailbox can hold."""
 
 CACHED_RECORDS = 2048
 """Decoded records kept per kind: a session reads its account several times for each message."""
@@ -48,7 +52,8 @@ class Domain:
 
     *daily_limit*: messages that its accounts together may send a day; 0 is no limit. *lifetime_s*: how long
     delivery of its accounts' mail is tried. *retention_s*: how long the content of their finished messages is
-    kept. None is the settings' default for each.
+    kept. *quota_octets* and *quota_messages*: what the mailboxes of its accounts together may hold; 0 is no
+    limit. None is the settings' default for each, no limit where they have none.
     """
 
     name: str
@@ -56,6 +61,8 @@ class Domain:
     daily_limit: int | None = None
     lifetime_s: int | None = None
     retention_s: int | None = None
+    quota_octets: int | None = None
+    quota_messages: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +88,9 @@ class Account:
     *identities* are the further addresses it may send as, "@domain" for all of a domain. *daily_limit* is
     as in ``Domain``. All its passwords share *scram_salt* and *scram_iterations*, because SCRAM names them
     before it is known which password the client has. *success_notices*: it is told of each delivery, also
-    where it did not ask (RFC 3461). *may* are those of ``RIGHTS`` that it has. *logged_in_with* is not stored:
-    a login sets it to the hash of the password used, so that a session ends its rights with its password
+    where it did not ask (RFC 3461). *may* are those of ``RIGHTS`` that it has. *quota_octets* and
+    *quota_messages*, as in ``Domain``, are for its own mailboxes. *logged_in_with* is not stored: a login sets it
+    to the hash of the password used, so that a session ends its rights with its password
     (``directory.current``).
     """
 
@@ -95,6 +103,8 @@ class Account:
     passwords: tuple[Password, ...] = ()
     success_notices: bool = False
     may: frozenset[str] = DEFAULT_RIGHTS
+    quota_octets: int | None = None
+    quota_messages: int | None = None
     logged_in_with: str = field(default="", repr=False, compare=False)
 
     @property
@@ -125,6 +135,8 @@ def encode_domain(domain: Domain) -> bytes:
             "daily_limit": domain.daily_limit,
             "lifetime_s": domain.lifetime_s,
             "retention_s": domain.retention_s,
+            "quota_octets": domain.quota_octets,
+            "quota_messages": domain.quota_messages,
         }
     )
 
@@ -139,6 +151,8 @@ def decode_domain(value: bytes) -> Domain:
         record["daily_limit"],
         record.get("lifetime_s"),
         record.get("retention_s"),
+        record.get("quota_octets"),
+        record.get("quota_messages"),
     )
 
 
@@ -154,6 +168,8 @@ def encode_account(account: Account) -> bytes:
             "scram_iterations": account.scram_iterations,
             "success_notices": account.success_notices,
             "may": sorted(account.may),
+            "quota_octets": account.quota_octets,
+            "quota_messages": account.quota_messages,
             "passwords": [
                 {
                     "name": password.name,
@@ -183,6 +199,8 @@ def decode_account(value: bytes) -> Account:
         passwords=tuple(_password(entry) for entry in record["passwords"]),
         success_notices=record.get("success_notices", False),
         may=frozenset(record["may"]) if "may" in record else DEFAULT_RIGHTS,
+        quota_octets=record.get("quota_octets"),
+        quota_messages=record.get("quota_messages"),
     )
 
 

@@ -239,6 +239,7 @@ class SmtpProtocol(ServerConnection):
                 params.ret,
                 params.envid,
                 terms,
+                params.size,
             )
             lowered = params.wishes is not None and terms.priority != params.wishes.priority
             self.engine.accept(_lowered(terms.priority) if lowered else None)

@@ -1,6 +1,6 @@
 """Who is at the other end, and the envelope that it gives.
 
-Standards: RFC 5321 2.3.1 (envelope), RFC 3461 4 (DSN parameters), RFC 6531 3.4, RFC 8689 3.
+Standards: RFC 5321 2.3.1 (envelope), RFC 1870 6 (size), RFC 3461 4 (DSN parameters), RFC 6531 3.4, RFC 8689 3.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Envelope:
 
     *body* is "7BIT", "8BITMIME" or "BINARYMIME"; *ret* and *envid* are DSN parameters as given, "" when
     absent. *smtputf8* is what the client said; whether the message needs it is found out later. *terms*: when
-    it is to go.
+    it is to go. *size*: octets as declared, None when nothing was (RFC 1870).
     """
 
     sender: Address | None
@@ -58,6 +58,7 @@ class Envelope:
     ret: str = ""
     envid: str = ""
     terms: Terms = NO_TERMS
+    size: int | None = None
     recipients: dict[str, EnvelopeRecipient] = field(default_factory=dict)
 
     def add(self, recipient: EnvelopeRecipient) -> None:

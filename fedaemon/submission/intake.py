@@ -100,7 +100,7 @@ class Intake:
             address = rules.reached(snapshot, recipient.address)
             if address is not recipient.address:
                 recipient = replace(recipient, address=address)
-            return self.policy.check_recipient(snapshot, peer, address, now_ms)
+            return self.policy.check_recipient(snapshot, peer, address, envelope.size, now_ms)
 
         def add(remote: bool) -> Deferred[None] | None:
             if remote:

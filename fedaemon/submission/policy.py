@@ -24,6 +24,7 @@ from fedaemon.store.interface import Snapshot, Transaction
 from fedaemon.submission import headerwork, identity
 from fedaemon.submission.duplicate import fingerprint
 from fedaemon.submission.envelope import Envelope, Peer
+from fedaemon.submission.room import check_recipient_room
 
 MAX_FIELDS = 2000
 """Header fields of one message: no honest program comes near, and each costs work."""
@@ -45,7 +46,8 @@ class AcceptedHeader:
 class Rules:
     """The settings that both policies follow.
 
-    *max_hold_s*: how long a message is held for a later release, at most; 0: none is.
+    *max_hold_s*: how long a message is held for a later release, at most; 0: none is. *quota_octets*: what an
+    account without a limit of its own may keep; None: as much as comes.
     """
 
     hostname: str
@@ -56,6 +58,7 @@ class Rules:
     show_client: bool = False
     max_hold_s: int = 30 * 86_400
     postmaster: Address | None = None
+    quota_octets: int | None = None
 
     def reached(self, snapshot: Snapshot, recipient: Address) -> Address:
         """Return whom mail to *recipient* is for: <Postmaster> is somebody everywhere. Spec: RFC 5321 4.5.1"""
@@ -80,8 +83,13 @@ class Policy(Protocol):
     def rights(self, peer: Peer) -> frozenset[str] | None:
         """Return what *peer* may ask for (``accounts.records.RIGHTS``); None: nobody may ask here."""
 
-    def check_recipient(self, snapshot: Snapshot, peer: Peer, recipient: Address, now_ms: int) -> bool:
-        """Raise unless *peer* may send to *recipient*; True when it is in a domain of other servers."""
+    def check_recipient(
+        self, snapshot: Snapshot, peer: Peer, recipient: Address, size: int | None, now_ms: int
+    ) -> bool:
+        """Raise unless *peer* may send to *recipient*; True when it is in a domain of other servers.
+
+        *size*: octets of the message as declared, None when nothing was.
+        """
 
     def take_header(
         self, snapshot: Snapshot, peer: Peer, envelope: Envelope, header: bytes, queue_id: str, now_s: float
@@ -121,15 +129,18 @@ class SubmissionPolicy:
         """See ``Policy``: the account's, and for trusted networks what accounts have by default."""
         return DEFAULT_RIGHTS if peer.account is None else peer.account.may
 
-    def check_recipient(self, snapshot: Snapshot, peer: Peer, recipient: Address, now_ms: int) -> bool:
-        """See ``Policy``: any address that can exist, unless the account's mail bounced there."""
+    def check_recipient(
+        self, snapshot: Snapshot, peer: Peer, recipient: Address, size: int | None, now_ms: int
+    ) -> bool:
+        """See ``Policy``: any address that can exist, unless the account's mail bounced there or it is full."""
         if not is_hosted(snapshot, recipient.domain):
             if peer.account is not None:
-                found = suppression.find(snapshot, peer.account.address, recipient.key, now_ms)
-                if found is not None:
-                    raise _suppressed(recipient, found)
+                entry = suppression.find(snapshot, peer.account.address, recipient.key, now_ms)
+                if entry is not None:
+                    raise _suppressed(recipient, entry)
             return True
-        check_recipient(snapshot, recipient)
+        found = check_recipient(snapshot, recipient)
+        check_recipient_room(snapshot, found, recipient, size, self.rules.quota_octets)
         return False
 
     def take_header(
@@ -181,13 +192,16 @@ class MxPolicy:
         """See ``Policy``: RFC 4865 3 wants FUTURERELEASE on submission only, and no host is agreed with."""
         return None
 
-    def check_recipient(self, snapshot: Snapshot, peer: Peer, recipient: Address, now_ms: int) -> bool:
-        """See ``Policy``: hosted addresses and aliases."""
+    def check_recipient(
+        self, snapshot: Snapshot, peer: Peer, recipient: Address, size: int | None, now_ms: int
+    ) -> bool:
+        """See ``Policy``: hosted addresses and aliases that have room."""
         if not is_hosted(snapshot, recipient.domain):
             raise Refused(
                 f"<{recipient}>: this server does not relay; to send mail as a user, log in on port 465 or 587"
             )
-        check_recipient(snapshot, recipient)
+        found = check_recipient(snapshot, recipient)
+        check_recipient_room(snapshot, found, recipient, size, self.rules.quota_octets)
         return False
 
     def take_header(

@@ -184,7 +184,7 @@ def test_what_does_not_hold_together_is_refused_whole(text: str, said: str) -> N
         ("[[domain]]\n", 'number 1: name = "…" is missing'),
         (
             '[[domain]]\nname = "a.org"\nlimit = 3\n',
-            'unknown key "limit"; known: daily_limit, disabled, lifetime, name, retention',
+            'unknown key "limit"; known: daily_limit, disabled, lifetime, name, quota, quota_messages, retention',
         ),
         ('[[domain]]\nname = "a.org"\n[[domain]]\nname = "A.org"\n', "number 2: a.org is there twice"),
         ('[[domain]]\nname = "a..org"\n', 'name "a..org": '),

@@ -48,6 +48,8 @@ passwords = st.builds(
         passwords=st.lists(passwords, max_size=3).map(tuple),
         success_notices=st.booleans(),
         may=st.frozensets(st.sampled_from(sorted(RIGHTS))),
+        quota_octets=limits,
+        quota_messages=limits,
     )
 )
 def test_an_account_comes_back_as_it_was(account: Account) -> None:
@@ -57,7 +59,14 @@ def test_an_account_comes_back_as_it_was(account: Account) -> None:
 
 @given(
     st.builds(
-        Domain, name=names, disabled=st.booleans(), daily_limit=limits, lifetime_s=limits, retention_s=limits
+        Domain,
+        name=names,
+        disabled=st.booleans(),
+        daily_limit=limits,
+        lifetime_s=limits,
+        retention_s=limits,
+        quota_octets=limits,
+        quota_messages=limits,
     )
 )
 def test_a_domain_comes_back_as_it_was(domain: Domain) -> None:

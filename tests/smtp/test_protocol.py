@@ -298,3 +298,11 @@ def test_a_listener_that_expects_a_proxy_takes_no_other() -> None:
     silent = Connection(proxy_protocol=True)
     silent.clock.advance(PROXY_TIMEOUT_S + 5.0)
     assert silent.transport.disconnected
+
+
+@pytest.mark.parametrize(("parameter", "size"), [(b"", None), (b" SIZE=0", None), (b" SIZE=1234", 1234)])
+def test_the_size_declared_stands_in_the_envelope(parameter: bytes, size: int | None) -> None:
+    """Whoever judges the recipients needs it (RFC 1870 6.4)."""
+    connection = Connection()
+    connection.protocol.dataReceived(TRANSACTION.replace(b"a@example.test>", b"a@example.test>" + parameter))
+    assert connection.intake.messages[0].envelope.size == size
