@@ -27,6 +27,7 @@ from twisted.logger import Logger
 from fedaemon import delivery_setup as setup
 from fedaemon.accounts.authenticator import Authenticator
 from fedaemon.accounts.lockout import Lockout
+from fedaemon.accounts.revocation import Revocation
 from fedaemon.accounts.sasl import MECHANISMS
 from fedaemon.config import BadSettings, Listener, Settings, read_settings
 from fedaemon.delivery.capture import CaptureFinder, CaptureTransport
@@ -43,7 +44,12 @@ from fedaemon.delivery.tls_policy.results import TlsResults, policy_type
 from fedaemon.delivery.tls_policy.sts import NoPolicies, StsPolicies
 from fedaemon.delivery.transport import Transport
 from fedaemon.errors import MailError
+from fedaemon.imap.protocol import ImapFactory
+from fedaemon.imap.service import ImapService
 from fedaemon.mailauth.signer import Signer
+from fedaemon.mailbox.live import LiveMailboxes
+from fedaemon.mailbox.shaping import Shaper
+from fedaemon.mailbox.upkeep import Upkeep, UpkeepSettings
 from fedaemon.message.address import Address, parse_address
 from fedaemon.net import systemd
 from fedaemon.net.https import HttpsClient
@@ -73,9 +79,17 @@ FILE_THREADS = 4
 NULL_MX_PATIENCE_S = 5.0
 """How long a client waits at RCPT for DNS; a domain about which nothing is known by then is taken."""
 
+IMAP_IDLE_S = 1860.0
+"""RFC 9051 5.4: a session may be idle for at least half an hour."""
 POP3_IDLE_S = 600.0
 """RFC 1939 3: a session may be idle for at least ten minutes."""
 TRUST_AD = {"auto": None, "yes": True, "no": False}
+
+FACTORIES: dict[str, type[SmtpFactory | Pop3Factory | ImapFactory]] = {
+    "imap": ImapFactory,
+    "pop3": Pop3Factory,
+}
+"""The services that do not speak SMTP."""
 
 log = Logger()
 
@@ -95,7 +109,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         self._on_ready = on_ready
         self._server_tls = _server_tls(settings)
         self._client_tls = ClientTls(settings.delivery.ca_file)
-        self._factories: dict[Listener, SmtpFactory | Pop3Factory] = {}
+        self._factories: dict[Listener, SmtpFactory | Pop3Factory | ImapFactory] = {}
         self._listening: dict[Listener, Listeners] = {}
         self._watchdog: LoopingCall | None = None
 
@@ -107,7 +121,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             self._listen(listener)
 
     def _listen(self, listener: Listener) -> None:
-        factory = Pop3Factory() if listener.service == "pop3" else SmtpFactory()
+        factory = FACTORIES.get(listener.service, SmtpFactory)()
         self._listening[listener] = open_listeners(self._reactor, [listener], [factory])
         self._factories[listener] = factory
 
@@ -139,6 +153,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         self.hooks = HookLane(
             self.store, reactor, wall_clock_ms, schedule=rules.schedule, send=self.hook_client.send
         )
+        self.shaper = Shaper(self._file_thread)
         self.transport = self._transport()
         self.delivery = DeliveryManager(
             self.store,
@@ -147,17 +162,29 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             rules=rules,
             finder=self._finder(),
             transport=self.transport,
+            shaper=self.shaper,
             signer=Signer(self.store, self._file_thread, time.time),
             message_finished=self.retention.message_finished,
             noted=self.hooks.wake,
             sites=Sites(wall_clock_ms, attempts=settings.delivery.connections),
         )
+        self.live = LiveMailboxes()
+        self.revocation = Revocation(self.store, self.sessions, reactor)
+        self.upkeep = Upkeep(
+            self.store, self.store.blobs, reactor, time.time, self._file_thread, _upkeep_settings(settings)
+        )
+        self.store.on_commit(self.live.changed)
+        self.store.on_commit(self.upkeep.changed)
+        self.store.on_foreign_commit(self.upkeep.foreign_commit)
+        self.store.on_foreign_commit(self._mailboxes_changed)
+        self.store.on_foreign_commit(self.revocation.look)
         self.store.on_foreign_commit(self.delivery.foreign_commit)
         self.store.on_foreign_commit(self.hooks.wake)
         self.tls_results.start()
         self.retention.start()
         self.hooks.start()
         self.delivery.start()
+        self.upkeep.start()
         self._install_services()
         reactor.callWhenRunning(self._ready)
 
@@ -193,7 +220,8 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
     def _transport(self) -> Transport:
         settings = self.settings
         if settings.delivery.capture is not None:
-            return CaptureTransport(self.store.blobs, settings.delivery.capture, wall_clock_ms)
+            account = settings.delivery.capture
+            return CaptureTransport(self.store, self.store.blobs, self.shaper, account, wall_clock_ms)
         return SmtpTransport(
             self._reactor, settings.server.hostname, self._client_tls, on_session=self._count_session
         )
@@ -203,6 +231,11 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         kind = policy_type(session.policy)
         if kind is not None:
             self.tls_results.record(session.domain, kind, session.host, session.succeeded, session.failure)
+
+    def _mailboxes_changed(self) -> None:
+        """Another process has changed something, perhaps in a mailbox that is open."""
+        looked = self.store.read(self.live.foreign_commit)
+        looked.addErrback(lambda failure: log.failure("cannot look for changed mailboxes", failure))
 
     def _finder(self) -> Finder:
         settings = self.settings
@@ -246,12 +279,15 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             show_client=self.settings.submission.show_client,
             postmaster=_address(self.settings.server.postmaster),
             max_hold_s=limits.max_hold_s,
+            quota_octets=self.settings.mailboxes.quota or None,
         )
         policies: dict[str, Policy] = {"submission": SubmissionPolicy(rules), "mx": MxPolicy(rules)}
         intakes = {name: self._intake(policy) for name, policy in policies.items()}
         for listener, factory in self._factories.items():
             if isinstance(factory, Pop3Factory):
                 factory.service = self._pop3_service(listener)
+            elif isinstance(factory, ImapFactory):
+                factory.service = self._imap_service(listener)
             else:
                 factory.service = self._service(listener, intakes[listener.service])
 
@@ -260,7 +296,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             self.store,
             self.store.blobs,
             policy,
-            new_spool=lambda: Spool(self.engine.layout.spool, self._file_thread, faults=self.engine.faults),
+            new_spool=self._new_spool,
             check_space=self.engine.check_space,
             clock=time.time,
             wake=self.delivery.wake,
@@ -305,11 +341,40 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             clock=self._reactor,
             tls=self._server_tls if listener.tls != "none" else None,
             hostname=self.settings.server.hostname,
+            undelete_s=self.settings.mailboxes.undelete_s,
             implicit_tls=listener.tls == "implicit",
             proxy_protocol=listener.proxy_protocol,
             idle_timeout_s=max(POP3_IDLE_S, limits.idle_timeout_s),
             errors_per_session=limits.errors_per_session,
         )
+
+    def _imap_service(self, listener: Listener) -> ImapService:
+        limits, kept = self.settings.limits, self.settings.mailboxes
+        return ImapService(
+            store=self.store,
+            blobs=self.store.blobs,
+            live=self.live,
+            authenticator=self.authenticator,
+            sessions=self.sessions,
+            shaper=self.shaper,
+            clock=self._reactor,
+            now_s=time.time,
+            new_spool=self._new_spool,
+            check_space=self.engine.check_space,
+            run_in_thread=self._file_thread,
+            tls=self._server_tls if listener.tls != "none" else None,
+            hostname=self.settings.server.hostname,
+            implicit_tls=listener.tls == "implicit",
+            proxy_protocol=listener.proxy_protocol,
+            idle_timeout_s=max(IMAP_IDLE_S, limits.idle_timeout_s),
+            errors_per_session=limits.errors_per_session,
+            max_message_octets=limits.max_message_size,
+            undelete_s=kept.undelete_s,
+            quota_octets=kept.quota or None,
+        )
+
+    def _new_spool(self) -> Spool:
+        return Spool(self.engine.layout.spool, self._file_thread, faults=self.engine.faults)
 
     def _null_mx(self) -> Callable[[str], Deferred[bool]]:
         """Return the question whether a domain says that it takes no mail (RFC 7505)."""
@@ -372,6 +437,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             self.authenticator = self._authenticator()
         self.retention.configure(new.delivery.retention_s * 1000, new.delivery.history_s * 1000)
         self.hooks.schedule = rules.schedule
+        self.upkeep.settings = _upkeep_settings(new)
         self.delivery.configure(rules, self._finder())
         self._install_services()
 
@@ -402,6 +468,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             await opened.stop_accepting()
         if not hasattr(self, "store"):
             return
+        self.revocation.stop()
         await self.sessions.stop(DRAIN_S)
         await self.delivery.stop()
         await self.transport.close()
@@ -409,6 +476,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         await self.hook_client.close()
         await self.tls_results.stop()
         await self.retention.stop()
+        await self.upkeep.stop()
         await self.store.stop()
         self.resolver.stop()
         self._hashers.stop()
@@ -434,8 +502,13 @@ def _sessions(settings: Settings, reactor: Any) -> Sessions:
     )
 
 
+def _upkeep_settings(settings: Settings) -> UpkeepSettings:
+    kept = settings.mailboxes
+    return UpkeepSettings(kept.undelete_s, kept.empty_trash_s or None, kept.empty_junk_s or None)
+
+
 def _speaks(listener: Listener) -> str:
-    return "POP3" if listener.service == "pop3" else "SMTP"
+    return FACTORIES.get(listener.service, SmtpFactory).__name__
 
 
 def _address(text: str | None) -> Address | None:

@@ -41,8 +41,8 @@ __all__ = [
     "read_settings",
 ]
 
-BUILT_SERVICES = ("submission", "mx", "pop3")
-PLANNED_SERVICES = ("imap", "http")
+BUILT_SERVICES = ("submission", "mx", "imap", "pop3")
+PLANNED_SERVICES = ("http",)
 DAY_S = 86_400
 MANY = 1_000_000_000
 """The highest value of a count: beyond it only 0, "no limit", makes sense."""
@@ -89,7 +89,7 @@ class Listener:
     service: str = setting(
         "service", kinds.service(BUILT_SERVICES, PLANNED_SERVICES), example='service = "submission"'
     )
-    """"submission" takes mail from users, "mx" from other servers; "pop3" lets users read theirs."""
+    """"submission" takes mail from users, "mx" from other servers; "imap" and "pop3" let users read theirs."""
     address: str = setting("address", kinds.LISTEN, "::")
     """IP address to listen on, or "systemd:NAME"."""
     port: int = setting("port", kinds.whole(0, 65_535), 0)
@@ -108,6 +108,7 @@ DEFAULT_LISTENERS = (
     Listener("mx", "::", 25, "starttls"),
     Listener("submission", "::", 465, "implicit"),
     Listener("submission", "::", 587, "starttls"),
+    Listener("imap", "::", 993, "implicit"),
     Listener("pop3", "::", 995, "implicit"),
 )
 
@@ -277,6 +278,20 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class Mailboxes:
+    """[mailboxes]"""
+
+    quota: int = setting("quota", kinds.size(0, 2**50), 0)
+    """Octets that an account without a quota of its own may have; 0 is no limit."""
+    undelete_s: int = setting("undelete", kinds.duration(60, 3650 * DAY_S), 7 * DAY_S)
+    """How long what was expunged or deleted can be restored."""
+    empty_trash_s: int = setting("empty_trash", kinds.duration(0, 3650 * DAY_S), 0)
+    """After this time in Trash messages are expunged; 0 never."""
+    empty_junk_s: int = setting("empty_junk", kinds.duration(0, 3650 * DAY_S), 0)
+    """After this time in Junk messages are expunged; 0 never."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings; *source* is the file they came from."""
 
@@ -288,6 +303,7 @@ class Settings:
     dns: Dns = setting("dns", Kind(table=Dns), Dns())
     delivery: Delivery = setting("delivery", Kind(table=Delivery), Delivery())
     submission: Submission = setting("submission", Kind(table=Submission), Submission())
+    mailboxes: Mailboxes = setting("mailboxes", Kind(table=Mailboxes), Mailboxes())
     routes: tuple[Route, ...] = setting("route", Kind(table=Route, many=True), ())
     sites: tuple[Site, ...] = setting("site", Kind(table=Site, many=True), ())
     sources: tuple[Source, ...] = setting("source", Kind(table=Source, many=True), ())
@@ -415,7 +431,9 @@ def _check_listeners(reader: Reader, settings: Settings) -> None:
 
 
 def _usual_port(listener: Listener) -> int:
-    implicit, other = {"mx": (25, 25), "pop3": (995, 110)}.get(listener.service, (465, 587))
+    implicit, other = {"mx": (25, 25), "imap": (993, 143), "pop3": (995, 110)}.get(
+        listener.service, (465, 587)
+    )
     return implicit if listener.tls == "implicit" else other
 
 
@@ -437,7 +455,7 @@ def _check_listener(
                 reader.problem(
                     (*where, key), f'{key} in [[listener]] is for service = "submission"; remove it'
                 )
-        if listener.service == "pop3" and listener.tls == "none":
+        if listener.service in ("imap", "pop3") and listener.tls == "none":
             reader.problem(
                 (*where, "tls"),
                 'tls in [[listener]]: without TLS nobody can log in; set tls = "implicit" or "starttls"',

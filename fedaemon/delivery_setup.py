@@ -32,6 +32,7 @@ def rules(settings: Settings) -> Rules:
         paused=delivery.paused,
         suppression_ms=delivery.suppression_s * 1000,
         complaints=parse_address(delivery.complaints).key if delivery.complaints else "",
+        quota_octets=settings.mailboxes.quota or None,
     )
 
 

@@ -7,19 +7,24 @@ Standards: RFC 9051 6.3.9, 7.3.1, RFC 3501 6.3.9 (LSUB), RFC 5258 3, 4, 5 (LIST-
 (SPECIAL-USE).
 Invariants: each name is told once, above its children; CHILDINFO only for RECURSIVEMATCH; mailboxes of other
 servers do not exist, so REMOTE changes nothing.
-Limits: those of the parser; the work is the number of names times that of patterns.
+Limits: those of the parser; the work is the number of names times that of patterns, MATCHES_A_TURN at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from fedaemon.imap import writer
 from fedaemon.imap.list_pattern import Pattern
+from fedaemon.imap.operations import Turn
 from fedaemon.imap.parse.listing import List, Selection, Told
 from fedaemon.mailbox.mailboxes import INBOX, SEPARATOR
+
+MATCHES_A_TURN: Final = 500
+"""Of a pattern with a name: most take less than a microsecond, the worst some 20."""
+NAMES_A_TURN: Final = 2_000
 
 _FILTERS: Final = frozenset((Selection.SUBSCRIBED, Selection.SPECIAL_USE))
 
@@ -51,37 +56,41 @@ class Answer:
     exists: bool = False
 
 
-def list_answer(mailboxes: Iterable[Listed], subscribed: Collection[str], asked: List) -> list[Answer]:
-    """Return what LIST tells.
+async def list_answer(names: Names, asked: List) -> Iterator[Answer]:
+    """Return what LIST tells, in order; it is made up while it is iterated over.
 
-    :param mailboxes: all of the account.
-    :param subscribed: names subscribed to, whether they exist or not.
+    :param names: those of the account.
     :param asked: the command.
 
     Spec: RFC 9051 6.3.9, RFC 5258 3
     """
-    if not asked.extended and asked.patterns == ("",):
-        return [Answer(_root(asked.reference), (b"\\Noselect",))]
+    if asks_for_root(asked):
+        return iter((Answer(_root(asked.reference), (b"\\Noselect",)),))
     # Only the basic form gives a meaning to the empty pattern.
     patterns = [Pattern(asked.reference, pattern) for pattern in asked.patterns if pattern]
-    account = _Account(mailboxes, subscribed)
-    selected = account.selected(asked.selection)
-    told = {name for name in selected if _any_matches(patterns, name)}
+    selected = names.selected(asked.selection)
+    told = set(await _matching(patterns, selected))
     parents: dict[str, bool] = {}
     if Selection.RECURSIVEMATCH in asked.selection:
-        parents = _parents(selected, told)
-        told |= {name for name, hidden in parents.items() if hidden and _any_matches(patterns, name)}
+        parents = await _parents(selected, told)
+        hidden = [name for name, says_more in parents.items() if says_more]
+        told.update(await _matching(patterns, hidden))
     elif not asked.selection & _FILTERS:
         levels = [pattern for pattern in patterns if pattern.shows_levels]
-        told |= {name for name in account.with_children if _any_matches(levels, name)}
+        told.update(await _matching(levels, names.with_children))
     info = _criteria(asked.selection)
-    return [
-        Answer(name, account.attributes(name, asked), info if name in parents else (), account.exists(name))
+    return (
+        Answer(name, names.attributes(name, asked), info if name in parents else (), names.exists(name))
         for name in sorted(told, key=_place)
-    ]
+    )
 
 
-def lsub_answer(mailboxes: Iterable[Listed], subscribed: Collection[str], asked: List) -> list[Answer]:
+def asks_for_root(asked: List) -> bool:
+    """Tell whether LIST asks for the separator only. Spec: RFC 9051 6.3.9"""
+    return not asked.extended and asked.patterns == ("",)
+
+
+async def lsub_answer(names: Names, asked: List) -> Iterator[Answer]:
     """Return what LSUB tells: names subscribed to, and with ``%`` the levels above them as \\Noselect.
 
     Parameters are those of ``list_answer``. A name that is subscribed to is not \\Noselect, unless its mailbox is
@@ -89,15 +98,14 @@ def lsub_answer(mailboxes: Iterable[Listed], subscribed: Collection[str], asked:
 
     Spec: RFC 3501 6.3.9
     """
-    account = _Account(mailboxes, subscribed)
     patterns = [Pattern(asked.reference, pattern) for pattern in asked.patterns]
     levels = [pattern for pattern in patterns if pattern.shows_levels]
-    told = {name: account.is_unselectable(name) for name in subscribed if _any_matches(patterns, name)}
-    for name in subscribed:
-        for parent in _above(name):
-            if parent not in told and _any_matches(levels, parent):
-                told[parent] = True
-    return [Answer(name, (b"\\Noselect",) if told[name] else ()) for name in sorted(told, key=_place)]
+    told = {name: names.is_unselectable(name) for name in await _matching(patterns, names.subscribed)}
+    if levels:
+        parents = await _parents(names.subscribed, told)
+        for parent in await _matching(levels, parents):
+            told.setdefault(parent, True)
+    return (Answer(name, (b"\\Noselect",) if told[name] else ()) for name in sorted(told, key=_place))
 
 
 def line(answer: Answer, *, utf8: bool, command: bytes = b"LIST") -> bytes:
@@ -116,22 +124,34 @@ def line(answer: Answer, *, utf8: bool, command: bytes = b"LIST") -> bytes:
     return writer.untagged(*words)
 
 
-class _Account:
-    """The names of an account."""
+class Names:
+    """The names of an account.
 
-    def __init__(self, mailboxes: Iterable[Listed], subscribed: Collection[str]) -> None:
-        self._mailboxes = {mailbox.name: mailbox for mailbox in mailboxes}
-        self._subscribed = frozenset(subscribed)
-        self.with_children = {parent for name in self._mailboxes for parent in _above(name)}
-        """Names of mailboxes and of mere levels."""
+    :ivar subscribed: names subscribed to, whether they exist or not.
+    :ivar with_children: names of mailboxes and of mere levels that have some below them.
+    """
 
-    def selected(self, selection: frozenset[Selection]) -> set[str]:
+    def __init__(self) -> None:
+        self._mailboxes: dict[str, Listed] = {}
+        self.subscribed: set[str] = set()
+        self.with_children: set[str] = set()
+
+    def add(self, mailboxes: Iterable[Listed]) -> None:
+        """Take in mailboxes of the account."""
+        for mailbox in mailboxes:
+            self._mailboxes[mailbox.name] = mailbox
+            for parent in _above(mailbox.name):
+                if parent in self.with_children:
+                    break  # and so are all above it
+                self.with_children.add(parent)
+
+    def selected(self, selection: frozenset[Selection]) -> Collection[str]:
         """Return names that meet all criteria; without any, those that exist."""
-        names: set[str] = set(self._mailboxes)
+        names: Collection[str] = self._mailboxes
         if Selection.SUBSCRIBED in selection:
-            names = set(self._subscribed)
+            names = self.subscribed
         if Selection.SPECIAL_USE in selection:
-            names = {name for name in names if self._special_use(name)}
+            names = [name for name in names if self._special_use(name)]
         return names
 
     def exists(self, name: str) -> bool:
@@ -161,7 +181,7 @@ class _Account:
             found.append(b"\\HasChildren" if name in self.with_children else b"\\HasNoChildren")
         if (
             Told.SUBSCRIBED in asked.told or Selection.SUBSCRIBED in asked.selection
-        ) and name in self._subscribed:
+        ) and name in self.subscribed:
             found.append(b"\\Subscribed")
         if Told.SPECIAL_USE in asked.told or Selection.SPECIAL_USE in asked.selection or not asked.extended:
             found.extend(self._special_use(name))
@@ -172,7 +192,7 @@ class _Account:
         return (mailbox.special_use.encode("ascii"),) if mailbox and mailbox.special_use else ()
 
 
-def _parents(selected: set[str], told: set[str]) -> dict[str, bool]:
+async def _parents(selected: Collection[str], told: Container[str]) -> dict[str, bool]:
     """Return all levels above selected names, and whether one of those is not told itself.
 
     A name that is told for its children only would else say nothing new.
@@ -180,9 +200,15 @@ def _parents(selected: set[str], told: set[str]) -> dict[str, bool]:
     Spec: RFC 5258 3.5
     """
     found: dict[str, bool] = {}
-    for name in selected:
+    for count, name in enumerate(selected, 1):
+        hidden = name not in told
         for parent in _above(name):
-            found[parent] = found.get(parent, False) or name not in told
+            known = found.get(parent)
+            if known is not None and (known or not hidden):
+                break  # and nothing is new of those above it
+            found[parent] = hidden
+        if count % NAMES_A_TURN == 0:
+            await Turn()
     return found
 
 
@@ -190,8 +216,18 @@ def _criteria(selection: frozenset[Selection]) -> tuple[bytes, ...]:
     return tuple(sorted(option.value for option in selection & _FILTERS))
 
 
-def _any_matches(patterns: list[Pattern], name: str) -> bool:
-    return any(pattern.matches(name) for pattern in patterns)
+async def _matching(patterns: list[Pattern], names: Iterable[str]) -> list[str]:
+    """Return the names that one of the patterns matches."""
+    found: list[str] = []
+    room = MATCHES_A_TURN
+    for name in names if patterns else ():
+        if any(pattern.matches(name) for pattern in patterns):
+            found.append(name)
+        room -= len(patterns)
+        if room <= 0:
+            room = MATCHES_A_TURN
+            await Turn()
+    return found
 
 
 def _above(name: str) -> Iterator[str]:
@@ -202,10 +238,11 @@ def _above(name: str) -> Iterator[str]:
         end = name.rfind(SEPARATOR, 0, end)
 
 
-def _place(name: str) -> tuple[bool, list[str]]:
+def _place(name: str) -> str:
     """Return where *name* stands: INBOX first, and each name before its children."""
-    levels = name.split(SEPARATOR)
-    return levels[0] != INBOX, levels
+    # NUL is in no name and comes before all that is.
+    place = name.replace(SEPARATOR, "\0")
+    return "\0" + place if name == INBOX or name.startswith(INBOX + SEPARATOR) else place
 
 
 def _root(reference: str) -> str:

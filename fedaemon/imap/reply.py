@@ -26,7 +26,7 @@ def refusal_of(tag: bytes | None, error: BaseException) -> bytes:
     if isinstance(error, Unsupported):
         return writer.status(tag, b"NO", error.text, error.response_code)
     if isinstance(error, BadSyntax):
-        return writer.status(tag, b"BAD", error.text)
+        return writer.status(tag, b"BAD", error.text, getattr(error, "imap_code", b""))
     if not isinstance(error, MailError):
         return writer.status(tag, b"NO", BUG, b"SERVERBUG")
     default = _CODES.get(error.code, b"" if error.permanent else b"UNAVAILABLE")

@@ -9,13 +9,24 @@ from fedaemon.imap.engine import ServerEngine
 from fedaemon.imap.operations import Respond, Start, StartTls, Verify
 from fedaemon.imap.session import EngineSettings
 from fedaemon.imap.table import AFTER, TABLE
+from fedaemon.mailbox.live import LiveMailboxes
 
 
 class Caller:
     """An engine and a caller that knows one password."""
 
     def __init__(self, *, tls: bool = True, errors: int = 20) -> None:
-        self.engine = ServerEngine(EngineSettings("mx.example", True, ("PLAIN",), errors))
+        self.engine = ServerEngine(
+            EngineSettings(
+                "mx.example",
+                blobs=None,  # type: ignore[arg-type]
+                live=LiveMailboxes(),
+                clock=lambda: 0.0,
+                tls_available=True,
+                auth_mechanisms=("PLAIN",),
+                errors_per_session=errors,
+            )
+        )
         if tls:
             self.engine.tls_started()
 
@@ -98,9 +109,9 @@ def test_too_many_errors() -> None:
 
 
 def test_a_message_is_passed_over() -> None:
-    """APPEND is not known; its content never becomes a command."""
+    """The content of a command that is out of place never becomes a command."""
     caller = Caller()
-    said = caller.say(b"1 LOGIN a secret\r\n2 APPEND INBOX {10+}\r\n3 LOGOUT\r\n\r\n4 NOOP\r\n")
+    said = caller.say(b"1 LOGIN a secret\r\n2 REPLACE 1 INBOX {10+}\r\n3 LOGOUT\r\n\r\n4 NOOP\r\n")
     assert [line.split()[:2] for line in said.splitlines()] == [[b"1", b"OK"], [b"2", b"BAD"], [b"4", b"OK"]]
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
 import pytest
 
-from fedaemon.imap.listing import Answer, Listed, line, list_answer, lsub_answer
+from fedaemon.imap import listing
+from fedaemon.imap.listing import Answer, Listed, Names, line
+from fedaemon.imap.operations import Turn
 from fedaemon.imap.parse.listing import List, Selection, Told
+
+T = TypeVar("T")
 
 FOOD = [
     Listed(name)
@@ -39,6 +46,34 @@ DEEP_SUBSCRIBED = [box.name for box in DEEP if box.name != "baz2"]
 SUBSCRIBED = frozenset((Selection.SUBSCRIBED,))
 RECURSIVE = SUBSCRIBED | {Selection.RECURSIVEMATCH}
 NO_OPTIONS: frozenset[Selection] = frozenset()
+
+
+def finished(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return what comes of a coroutine that awaits turns only."""
+    while True:
+        try:
+            assert isinstance(coroutine.send(None), Turn)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+
+
+def names_of(mailboxes: Iterable[Listed], subscribed: Iterable[str]) -> Names:
+    """Return the names of an account."""
+    names = Names()
+    names.add(mailboxes)
+    names.subscribed.update(subscribed)
+    return names
+
+
+def list_answer(mailboxes: Iterable[Listed], subscribed: Iterable[str], asked: List) -> list[Answer]:
+    """Return all that LIST tells."""
+    return list(finished(listing.list_answer(names_of(mailboxes, subscribed), asked)))
+
+
+def lsub_answer(mailboxes: Iterable[Listed], subscribed: Iterable[str], asked: List) -> list[Answer]:
+    """Return all that LSUB tells."""
+    return list(finished(listing.lsub_answer(names_of(mailboxes, subscribed), asked)))
 
 
 def asked(
@@ -207,3 +242,28 @@ def test_lines() -> None:
     assert line(full, utf8=False) == words % b"&AOk-"
     assert line(full, utf8=True) == words % "\u00e9".encode()
     assert line(Answer("b"), utf8=False, command=b"LSUB") == b'* LSUB () "/" b\r\n'
+
+
+def test_much_work_takes_several_turns() -> None:
+    """Each turn matches at most MATCHES_A_TURN patterns with names, whichever of the two are many."""
+    names = names_of([Listed(f"a/{number}") for number in range(1000)], [])
+    turns = 0
+    coroutine = listing.list_answer(names, asked(*["x", "y", "a/1%"]))
+    while True:
+        try:
+            coroutine.send(None)
+        except StopIteration as stop:
+            told = list(stop.value)
+            break
+        turns += 1
+    assert turns == 3 * 1000 // listing.MATCHES_A_TURN - 1
+    assert len(told) == 111
+
+
+def test_parents_of_names_told_and_hidden() -> None:
+    """A parent is told when any of the names below it is hidden, in whichever order they are looked at."""
+    for subscribed in (["a/b/x", "a/b/y2"], ["a/b/y2", "a/b/x"]):
+        names = Names()
+        names.subscribed = dict.fromkeys(subscribed)  # type: ignore[assignment]
+        found = list(finished(listing.list_answer(names, asked("*2", "a", of=RECURSIVE))))
+        assert said(found) == ["a NonExistent +SUBSCRIBED", "a/b/y2 NonExistent Subscribed"]

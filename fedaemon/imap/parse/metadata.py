@@ -18,6 +18,7 @@ MAX_ENTRY_OCTETS: Final = 250
 WHOLE_TREE: Final = -1
 """DEPTH infinity."""
 
+_ROOT = re.compile(rb"/(?:private|shared)").fullmatch
 _ENTRY = re.compile(rb"/(?:private|shared)(?:/[^/*%\x00-\x1f\x7f-\xff]++)++").fullmatch
 
 
@@ -72,7 +73,7 @@ def get_metadata(cursor: Cursor) -> GetMetadata:
     if not options and _options_follow(cursor):
         options = cursor.items(lambda: _option(cursor))
         cursor.space()
-    entries = cursor.items(lambda: _entry(cursor)) if cursor.at(b"(") else (_entry(cursor),)
+    entries = cursor.items(lambda: _asked(cursor)) if cursor.at(b"(") else (_asked(cursor),)
     cursor.end()
     given = dict(options)
     if len(given) < len(options):
@@ -97,14 +98,22 @@ def _option(cursor: Cursor) -> tuple[bytes, int]:
     return b"DEPTH", cursor.choice({b"0": 0, b"1": 1, b"INFINITY": WHOLE_TREE}, "0, 1 or infinity")
 
 
-def _entry(cursor: Cursor) -> bytes:
+def _asked(cursor: Cursor) -> bytes:
+    """Take the name of an entry that is asked for: with DEPTH that may be all below /private or /shared.
+
+    Spec: RFC 5464 4.2.2
+    """
+    return _entry(cursor, root=True)
+
+
+def _entry(cursor: Cursor, *, root: bool = False) -> bytes:
     """Take the name of an entry; case does not count.
 
     Spec: RFC 5464 3.2
     """
     start = cursor.position
     name = cursor.astring().lower()
-    if len(name) > MAX_ENTRY_OCTETS or _ENTRY(name) is None:
+    if len(name) > MAX_ENTRY_OCTETS or not (_ENTRY(name) or (root and _ROOT(name))):
         cursor.position = start
         cursor.fail("an entry below /private or /shared")
     return name

@@ -1,0 +1,1 @@
+"""Finding messages: what SEARCH, SORT and THREAD share."""
