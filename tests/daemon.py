@@ -143,7 +143,7 @@ class Daemon:
     def mailbox(self, address: str) -> list[bytes]:
         """Return the messages in an account's INBOX, as they were stored, in their order."""
         target = self.directory / f"export-{address}-{time.monotonic_ns()}"
-        self.ctl("mailbox", "export", address, "--format", "eml", "--output", str(target))
+        self.ctl("mailbox", "export", address, str(target), "--mailbox", "INBOX", "--eml")
         return [path.read_bytes() for path in sorted(target.rglob("*.eml"))]
 
 

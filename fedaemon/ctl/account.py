@@ -8,12 +8,16 @@ from typing import Any
 
 from fedaemon.accounts import directory, passwords
 from fedaemon.accounts.records import MAIN, RIGHTS, Account
+from fedaemon.ctl import quota
 from fedaemon.ctl.command import DONE, USAGE, Context
 from fedaemon.ctl.domain import add_limit, given, show_limit
 from fedaemon.ctl.password import add_stdin, need, now_ms, read_password, remark
 from fedaemon.ctl.password import as_json as password_as_json
+from fedaemon.delivery.quota import Quota, of_account
+from fedaemon.mailbox import mailboxes
+from fedaemon.mailbox.leaving import delete_all
 from fedaemon.message.address import parse_address, parse_domain
-from fedaemon.store.interface import Transaction
+from fedaemon.store.interface import Snapshot, Transaction
 
 
 def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentParser) -> None:
@@ -33,11 +37,17 @@ def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentP
     add_limit(parser)
     parser = add("list", run_list, "list the accounts")
     parser.add_argument("--domain", metavar="DOMAIN", help="only those of this domain")
+    parser.add_argument(
+        "--over-quota",
+        action="store_true",
+        help="only those that have no room for ordinary mail (100 KB), or whose domain has none",
+    )
     add("show", run_show, "show an account")
-    add("remove", run_remove, "remove an account and its passwords")
+    add("remove", run_remove, "remove an account, its passwords and its mailboxes")
     add("disable", run_disable, "refuse an account's mail and logins")
     add("enable", run_enable, "undo disable")
     _add_settings(add("set", run_set, "change an account's limit, rights and notices"))
+    quota.add_options(add("quota", run_quota, "show or change how much an account may keep"))
     text = "further addresses that an account may send as"
     identities = commands.add_parser("identity", help=text, description=text).add_subparsers(
         title="commands", metavar="COMMAND", required=True
@@ -77,6 +87,8 @@ def as_json(account: Account) -> dict[str, Any]:
         "identities": list(account.identities),
         "success_notices": account.success_notices,
         "may": sorted(account.may),
+        "quota_octets": account.quota_octets,
+        "quota_messages": account.quota_messages,
         "passwords": [password_as_json(password) for password in account.passwords],
     }
 
@@ -92,7 +104,7 @@ def run_add(context: Context, arguments: argparse.Namespace) -> int:
     secret = chosen or passwords.generate_password()
     password = passwords.new_password(account, MAIN, secret, now_ms=now_ms())
     complete = replace(account, passwords=(password,))
-    context.transact(lambda transaction: directory.add_account(transaction, complete))
+    context.transact(lambda transaction: add_account(transaction, complete))
     context.say(f"{account.address} is added.")
     if chosen is None:
         context.say(f"Its password is: {secret}")
@@ -107,24 +119,41 @@ def run_add(context: Context, arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def add_account(transaction: Transaction, account: Account) -> None:
+    """Add an account with the mailboxes that every account has; raises Refused."""
+    directory.add_account(transaction, account)
+    mailboxes.provide(transaction, account.address, now_ms())
+
+
 def run_list(context: Context, arguments: argparse.Namespace) -> int:
     """List the accounts."""
     domain = None if arguments.domain is None else parse_domain(arguments.domain)
-    found = context.view(lambda snapshot: list(directory.accounts(snapshot, domain)))
+    default = quota.default_octets(context)
+
+    def look(snapshot: Snapshot) -> list[tuple[Account, tuple[Quota, Quota]]]:
+        return [
+            (account, of_account(snapshot, account.address, default))
+            for account in directory.accounts(snapshot, domain)
+        ]
+
+    found = context.view(look)
+    if arguments.over_quota:
+        found = [each for each in found if any(root.is_over for root in each[1])]
     context.table(
-        ("ADDRESS", "STATE", "DAILY LIMIT", "PASSWORDS", "IDENTITIES"),
+        ("ADDRESS", "STATE", "DAILY LIMIT", "PASSWORDS", "KEEPS", "IDENTITIES"),
         [
             (
                 account.address,
                 "disabled" if account.disabled else "active",
                 show_limit(account.daily_limit),
                 len(account.passwords),
+                quota.show_state(*roots),
                 ", ".join(account.identities),
             )
-            for account in found
+            for account, roots in found
         ],
     )
-    context.show([as_json(account) for account in found])
+    context.show([{**as_json(account), "quota": quota.as_json(*roots)} for account, roots in found])
     return DONE
 
 
@@ -132,9 +161,11 @@ def run_show(context: Context, arguments: argparse.Namespace) -> int:
     """Show an account."""
     account = need(context, arguments.address)
     aliases = context.view(lambda snapshot: directory.aliases_to(snapshot, account.address))
+    roots = _look_at_quota(context, account)
     context.say(f"address:     {account.address}")
     context.say(f"state:       {'disabled' if account.disabled else 'active'}")
     context.say(f"daily limit: {show_limit(account.daily_limit)}")
+    context.say(f"keeps:       {quota.show_state(*roots)}")
     context.say(f"identities:  {', '.join(account.identities) or 'none'}")
     context.say(
         f"passwords:   {', '.join(password.name or 'main' for password in account.passwords) or 'none'}"
@@ -142,20 +173,23 @@ def run_show(context: Context, arguments: argparse.Namespace) -> int:
     context.say(f"aliases:     {', '.join(aliases) or 'none'}")
     context.say(f"may ask for: {_show_rights(account)}")
     context.say(f"notices:     {_show_notices(account)}")
-    context.show({**as_json(account), "aliases": aliases})
+    context.show({**as_json(account), "quota": quota.as_json(*roots), "aliases": aliases})
     return DONE
 
 
 def run_remove(context: Context, arguments: argparse.Namespace) -> int:
     """Remove an account."""
     address = parse_address(arguments.address).key
-    dangling = context.transact(lambda transaction: directory.remove_account(transaction, address))
-    context.say(
-        f"{address} is removed. The mail in its mailboxes is kept, for an account of the same address."
-    )
+
+    def remove(transaction: Transaction) -> tuple[list[str], int]:
+        dangling = directory.remove_account(transaction, address)
+        return dangling, delete_all(transaction, address, now_ms())
+
+    dangling, count = context.transact(remove)
+    context.say(f"{address} is removed, and its {count} mailboxes with it.")
     for alias in dangling:
         context.say(f"The alias {alias} still leads to it: fedaemonctl alias remove {alias} {address}")
-    context.show({"address": address, "removed": True, "dangling_aliases": dangling})
+    context.show({"address": address, "removed": True, "mailboxes": count, "dangling_aliases": dangling})
     return DONE
 
 
@@ -203,6 +237,22 @@ def run_set(context: Context, arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def run_quota(context: Context, arguments: argparse.Namespace) -> int:
+    """Show or change how much an account may keep."""
+    values = given(arguments, *quota.SETTINGS)
+    address = parse_address(arguments.address).key
+    account = _put(context, address, **values) if values else need(context, address)
+    roots = _look_at_quota(context, account)
+    context.say(f"{address}: {quota.show_state(*roots)} ({quota.show_limits(account)})")
+    context.show({**as_json(account), "quota": quota.as_json(*roots)})
+    return DONE
+
+
+def _look_at_quota(context: Context, account: Account) -> tuple[Quota, Quota]:
+    default = quota.default_octets(context)
+    return context.view(lambda snapshot: of_account(snapshot, account.address, default))
+
+
 def _show_rights(account: Account) -> str:
     return ", ".join(sorted(account.may)) or "nothing"
 
@@ -231,13 +281,17 @@ def run_identity_remove(context: Context, arguments: argparse.Namespace) -> int:
 
 def _change(context: Context, text: str, **values: Any) -> Account:
     """Set *values* of an account, show it with --json, and return it."""
-    address = parse_address(text).key
+    account = _put(context, parse_address(text).key, **values)
+    context.show(as_json(account))
+    return account
+
+
+def _put(context: Context, address: str, **values: Any) -> Account:
+    """Set *values* of an account and return it."""
 
     def change(transaction: Transaction) -> Account:
         account = replace(directory.need_account(transaction, address), **values)
         directory.put_account(transaction, account)
         return account
 
-    account = context.transact(change)
-    context.show(as_json(account))
-    return account
+    return context.transact(change)

@@ -12,7 +12,10 @@ from typing import Any
 from fedaemon.accounts import declared, declared_text
 from fedaemon.accounts.directory import stored_account
 from fedaemon.ctl.command import DONE, USAGE, Context
+from fedaemon.ctl.password import now_ms
 from fedaemon.errors import BadSyntax, Refused
+from fedaemon.mailbox import mailboxes
+from fedaemon.mailbox.leaving import delete_all
 from fedaemon.store.interface import Transaction
 
 
@@ -70,6 +73,7 @@ def run_apply(context: Context, arguments: argparse.Namespace) -> int:
 
     def apply(transaction: Transaction) -> list[declared.Change]:
         changes = declared.apply(transaction, wanted, prune=arguments.prune)
+        _follow(transaction, changes)
         if arguments.dry_run:
             raise _DryRunError(changes)
         return changes
@@ -80,6 +84,15 @@ def run_apply(context: Context, arguments: argparse.Namespace) -> int:
         changes = dry_run.changes
     _tell(context, changes, arguments.dry_run)
     return DONE
+
+
+def _follow(transaction: Transaction, changes: list[declared.Change]) -> None:
+    """Make the mailboxes of accounts that came, and delete those of accounts that went."""
+    for change in changes:
+        if (change.sign, change.kind) == ("+", "account"):
+            mailboxes.provide(transaction, change.name, now_ms())
+        elif (change.sign, change.kind) == ("-", "account"):
+            delete_all(transaction, change.name, now_ms())
 
 
 def _read(name: str) -> str:

@@ -10,7 +10,9 @@ from typing import Any
 from fedaemon.accounts import directory
 from fedaemon.accounts.records import MAX_LIFETIME_S, MAX_RETENTION_S, MIN_LIFETIME_S, Domain
 from fedaemon.accounts.spans import parse_span, show_span
+from fedaemon.ctl import quota
 from fedaemon.ctl.command import DONE, USAGE, Context
+from fedaemon.delivery.quota import of_domain
 from fedaemon.errors import BadSyntax
 from fedaemon.message.address import parse_domain
 from fedaemon.store.interface import Transaction
@@ -40,6 +42,9 @@ def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentP
     add("disable", run_disable, "refuse all mail of a domain and all logins of its accounts")
     add("enable", run_enable, "undo disable")
     _add_settings(add("set", run_set, "change a domain's limit and times"))
+    quota.add_options(
+        add("quota", run_quota, "show or change how much a domain's accounts together may keep")
+    )
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +126,8 @@ def as_json(domain: Domain) -> dict[str, Any]:
         "daily_limit": domain.daily_limit,
         "lifetime_s": domain.lifetime_s,
         "retention_s": domain.retention_s,
+        "quota_octets": domain.quota_octets,
+        "quota_messages": domain.quota_messages,
     }
 
 
@@ -137,9 +144,13 @@ def run_add(context: Context, arguments: argparse.Namespace) -> int:
 
 def run_list(context: Context, arguments: argparse.Namespace) -> int:
     """List the domains."""
-    found = context.view(lambda snapshot: list(directory.domains(snapshot)))
+    found = context.view(
+        lambda snapshot: [
+            (domain, of_domain(snapshot, domain.name)) for domain in directory.domains(snapshot)
+        ]
+    )
     context.table(
-        ("DOMAIN", "STATE", "DAILY LIMIT", "LIFETIME", "RETENTION"),
+        ("DOMAIN", "STATE", "DAILY LIMIT", "LIFETIME", "RETENTION", "KEEPS"),
         [
             (
                 domain.name,
@@ -147,11 +158,12 @@ def run_list(context: Context, arguments: argparse.Namespace) -> int:
                 show_limit(domain.daily_limit),
                 show_time(domain.lifetime_s),
                 show_time(domain.retention_s),
+                quota.show_state(root),
             )
-            for domain in found
+            for domain, root in found
         ],
     )
-    context.show([as_json(domain) for domain in found])
+    context.show([{**as_json(domain), "quota": quota.as_json(root)} for domain, root in found])
     return DONE
 
 
@@ -163,14 +175,16 @@ def run_show(context: Context, arguments: argparse.Namespace) -> int:
         lambda snapshot: [account.address for account in directory.accounts(snapshot, name)]
     )
     aliases = context.view(lambda snapshot: [alias.address for alias in directory.aliases(snapshot, name)])
+    root = context.view(lambda snapshot: of_domain(snapshot, name))
     context.say(f"domain:      {domain.name}")
     context.say(f"state:       {'disabled' if domain.disabled else 'active'}")
     context.say(f"daily limit: {show_limit(domain.daily_limit)}")
     context.say(f"lifetime:    {show_time(domain.lifetime_s)}")
     context.say(f"retention:   {show_time(domain.retention_s)}")
+    context.say(f"keeps:       {quota.show_state(root)}")
     context.say(f"accounts:    {len(accounts)}")
     context.say(f"aliases:     {len(aliases)}")
-    context.show({**as_json(domain), "accounts": accounts, "aliases": aliases})
+    context.show({**as_json(domain), "quota": quota.as_json(root), "accounts": accounts, "aliases": aliases})
     return DONE
 
 
@@ -211,15 +225,33 @@ def run_set(context: Context, arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def run_quota(context: Context, arguments: argparse.Namespace) -> int:
+    """Show or change how much a domain's accounts together may keep."""
+    values = given(arguments, *quota.SETTINGS)
+    name = parse_domain(arguments.domain)
+    if values:
+        domain = _put(context, name, **values)
+    else:
+        domain = context.view(lambda snapshot: directory.need_domain(snapshot, name))
+    root = context.view(lambda snapshot: of_domain(snapshot, name))
+    context.say(f"{name}: {quota.show_state(root)} ({quota.show_limits(domain)})")
+    context.show({**as_json(domain), "quota": quota.as_json(root)})
+    return DONE
+
+
 def _change(context: Context, text: str, **values: Any) -> Domain:
     """Set *values* of a domain, show it with --json, and return it."""
-    name = parse_domain(text)
+    domain = _put(context, parse_domain(text), **values)
+    context.show(as_json(domain))
+    return domain
+
+
+def _put(context: Context, name: str, **values: Any) -> Domain:
+    """Set *values* of a domain and return it."""
 
     def change(transaction: Transaction) -> Domain:
         domain = replace(directory.need_domain(transaction, name), **values)
         directory.put_domain(transaction, domain)
         return domain
 
-    domain = context.transact(change)
-    context.show(as_json(domain))
-    return domain
+    return context.transact(change)

@@ -19,6 +19,7 @@ from fedaemon.accounts import directory as accounts
 from fedaemon.accounts.passwords import generate_password, new_account, new_password
 from fedaemon.accounts.records import MAIN, Domain
 from fedaemon.config import Settings, read_settings
+from fedaemon.ctl.account import add_account
 from fedaemon.ctl.command import DONE, REFUSED, Context
 from fedaemon.net.selfsigned import LocalCa, make_local_ca
 from fedaemon.store.interface import Transaction
@@ -29,13 +30,23 @@ PEOPLE = (f"alice@{DOMAIN}", f"bob@{DOMAIN}")
 OUTBOX = f"outbox@{DOMAIN}"
 ACCOUNTS = (*PEOPLE, OUTBOX)
 
-PORTS = {"submissions": 10465, "submission": 10587, "mx": 10025, "pop3s": 10995, "pop3": 10110}
+PORTS = {
+    "submissions": 10465,
+    "submission": 10587,
+    "mx": 10025,
+    "imaps": 10993,
+    "imap": 10143,
+    "pop3s": 10995,
+    "pop3": 10110,
+}
 """Service names of local.json and their ports without --port-offset."""
 
 LISTENERS = {
     "submissions": ("submission", "implicit"),
     "submission": ("submission", "starttls"),
     "mx": ("mx", "starttls"),
+    "imaps": ("imap", "implicit"),
+    "imap": ("imap", "starttls"),
     "pop3s": ("pop3", "implicit"),
     "pop3": ("pop3", "starttls"),
 }
@@ -131,7 +142,7 @@ def _see_to_account(engine: LmdbEngine, name: str, known: str | None) -> str:
 
     def write(transaction: Transaction) -> None:
         if account is None:
-            accounts.add_account(transaction, fresh)
+            add_account(transaction, fresh)
         accounts.set_password(transaction, fresh, stored, replaces=True)
 
     engine.transact(write)
@@ -167,6 +178,7 @@ def for_people(directory: Path, description: dict[str, Any]) -> str:
         "",
         f"  submission   {ports['submissions']} (TLS), {ports['submission']} (STARTTLS)",
         f"  from outside {ports['mx']} (SMTP, as other servers send)",
+        f"  IMAP         {ports['imaps']} (TLS), {ports['imap']} (STARTTLS)",
         f"  POP3         {ports['pop3s']} (TLS), {ports['pop3']} (STARTTLS)",
         "",
         *(

@@ -23,6 +23,7 @@ from fedaemon.ctl import (
     domain,
     local,
     mailbox,
+    message,
     password,
     queue,
     store,
@@ -50,6 +51,7 @@ GROUPS = (
     webhook,
     tls,
     mailbox,
+    message,
     store,
 )
 """Command groups in the order in which --help lists them; each has ``register(groups, common)``."""

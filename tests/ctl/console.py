@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from fedaemon.ctl import account, alias, directory, domain, password, suppression
@@ -22,6 +23,8 @@ class Console:
         self.engine = MemoryEngine() if engine is None else engine
         self.out = ""
         self.err = ""
+        self.quota = 0
+        """The settings' default for accounts, in octets; 0 is none."""
         common = argparse.ArgumentParser(add_help=False)
         common.add_argument("--json", action="store_true")
         self.parser = argparse.ArgumentParser(prog="fedaemonctl")
@@ -34,6 +37,7 @@ class Console:
         parsed = self.parser.parse_args(arguments)
         context = Context(Path("unused"), json=parsed.json, out=io.StringIO(), err=io.StringIO())
         context.__dict__["engine"] = self.engine
+        context.__dict__["settings"] = SimpleNamespace(mailboxes=SimpleNamespace(quota=self.quota))
         try:
             code: int = parsed.run(context, parsed)
         except MailError as error:

@@ -10,6 +10,8 @@ import pytest
 
 from fedaemon.accounts import directory
 from fedaemon.accounts.passwords import find_password
+from fedaemon.mailbox import mailboxes
+from fedaemon.store.spaces import MAILBOX_LOST
 from tests.ctl.console import Console
 
 STAND_IN = "$scrypt$ln=2,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAA=="
@@ -105,6 +107,10 @@ def test_list_and_show(console: Console) -> None:
         "active",
         "7",
         "1",
+        "0",
+        "octets,",
+        "0",
+        "messages",
     ]
 
 
@@ -173,3 +179,22 @@ def test_remove_names_what_still_leads_there(console: Console) -> None:
     said = console.text("account", "remove", "alice@example.org")
     assert "fedaemonctl alias remove info@example.org alice@example.org" in said
     assert console.json("account", "list") == []
+
+
+def ids(console: Console, address: str) -> list[str]:
+    """Return the ids of an account's mailboxes."""
+    return console.engine.view(lambda snapshot: [each.id for each in mailboxes.mailboxes(snapshot, address)])
+
+
+def test_mailboxes_come_and_go_with_the_account(console: Console) -> None:
+    """Made at once; removed with it, to be purged later; an account of the same address begins with others."""
+    address = "alice@example.org"
+    console.text("account", "add", address)
+    before = ids(console, address)
+    assert len(before) == len(mailboxes.STANDARD)
+    assert console.json("account", "remove", address)["mailboxes"] == len(before)
+    lost = console.engine.view(lambda snapshot: [key for key, _ in snapshot.scan((MAILBOX_LOST,))])
+    assert sorted(str(key[4]) for key in lost) == sorted(before)
+    assert ids(console, address) == []
+    console.text("account", "add", address)
+    assert not set(before) & set(ids(console, address))

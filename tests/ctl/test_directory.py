@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fedaemon.mailbox import mailboxes
 from fedaemon.store.lmdb_engine import LmdbEngine
 from tests.ctl.console import Console
 
@@ -111,3 +112,19 @@ def test_a_directory_that_does_not_hold_together_is_refused(console: Console, fi
 def test_an_export_that_cannot_be_written(console: Console, tmp_path: Path) -> None:
     """Refused with the reason."""
     assert "No such file" in console.refused("directory", "export", str(tmp_path / "missing" / "file"))
+
+
+def test_mailboxes_come_and_go_with_accounts(console: Console, file: Path) -> None:
+    """Those of a new account are made; those of a pruned one are deleted, unless it is a dry run."""
+
+    def names() -> set[str]:
+        found = console.engine.view(lambda snapshot: list(mailboxes.mailboxes(snapshot, "alice@example.org")))
+        return {each.name for each in found}
+
+    console.text("directory", "apply", str(file))
+    assert names() == set(mailboxes.STANDARD)
+    file.write_text('[[domain]]\nname = "example.org"\n')
+    console.text("directory", "apply", "--prune", "--dry-run", str(file))
+    assert names() == set(mailboxes.STANDARD)
+    console.text("directory", "apply", "--prune", str(file))
+    assert names() == set()

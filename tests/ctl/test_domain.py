@@ -17,6 +17,15 @@ def test_add_list_show_remove(console: Console) -> None:
             "daily_limit": None,
             "lifetime_s": None,
             "retention_s": None,
+            "quota_octets": None,
+            "quota_messages": None,
+            "quota": {
+                "octets": 0,
+                "octets_limit": None,
+                "messages": 0,
+                "messages_limit": None,
+                "over_quota": False,
+            },
         }
     ]
     assert console.json("domain", "show", "b\u00fccher.example")["accounts"] == []
@@ -31,9 +40,9 @@ def test_the_list_for_people(console: Console) -> None:
     console.text("domain", "disable", "b.example")
     console.text("domain", "set", "b.example", "--lifetime", "1d12h", "--retention", "0")
     assert console.text("domain", "list").splitlines() == [
-        "DOMAIN       STATE     DAILY LIMIT  LIFETIME  RETENTION",
-        "b.example    disabled  default      1d12h     0",
-        "example.org  active    none         default   default",
+        "DOMAIN       STATE     DAILY LIMIT  LIFETIME  RETENTION  KEEPS",
+        "b.example    disabled  default      1d12h     0          0 octets, 0 messages",
+        "example.org  active    none         default   default    0 octets, 0 messages",
     ]
 
 

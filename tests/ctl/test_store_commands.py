@@ -15,6 +15,7 @@ from fedaemon.ctl import store as commands
 from fedaemon.ctl.command import Context
 from fedaemon.errors import MailError
 from fedaemon.store.content import MemoryContent
+from fedaemon.store.formats import CURRENT
 from fedaemon.store.interface import Transaction
 from fedaemon.store.lmdb_engine import LmdbEngine
 
@@ -90,7 +91,7 @@ def test_a_backup_is_brought_back_and_the_old_store_kept(
 
 def test_json_tells_the_same(administrator: Administrator, tmp_path: Path) -> None:
     code, made = administrator.json("backup", str(tmp_path / "backup"))
-    assert (code, made["blob_files"], made["format"]) == (0, 0, 2)
+    assert (code, made["blob_files"], made["format"]) == (0, 0, CURRENT)
     code, restored = administrator.json("restore", str(tmp_path / "backup"), "--force")
     assert code == 0
     assert Path(restored["replaced"]).is_dir()

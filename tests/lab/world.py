@@ -185,7 +185,7 @@ class Lab:
         """Return the messages in an account's INBOX."""
         self._exports += 1
         target = self.daemon.directory / f"export-{self._exports}"
-        self.ctl("mailbox", "export", account, "--format", "eml", "--output", str(target))
+        self.ctl("mailbox", "export", account, str(target), "--mailbox", "INBOX", "--eml")
         return [email.message_from_bytes(path.read_bytes()) for path in sorted(target.rglob("*.eml"))]
 
     def reports(self, about: str, account: str = ALICE) -> list[Mail]:
