@@ -198,6 +198,11 @@ disk_reserve = 0
 idle_timeout = "90s"
 [submission]
 show_client = true
+[mailboxes]
+quota = "5GB"
+undelete = "14d"
+empty_trash = "30d"
+empty_junk = "10d"
 """
     read = parse_settings(text, tmp_path / "fedaemon.toml")
     assert read == Settings(
@@ -235,6 +240,7 @@ show_client = true
             bounce_rules=(tmp_path / "rules.toml",),
         ),
         config.Submission(True),
+        config.Mailboxes(5 * 2**30, 14 * 86_400, 30 * 86_400, 10 * 86_400),
         (
             Route("*.example.org", "2001:db8::25", 2525, "verify", "user", "pass word", lifetime_s=3600),
             Route("[192.0.2.1]", "relay.xn--bcher-kva.example"),
@@ -388,12 +394,12 @@ def listener(**values: object) -> str:
         (HOST + listener(), 'f.toml:3: tls in [[listener]]: "starttls" needs a certificate'),
         (HOST + listener(tls="none"), "f.toml:6: tls in [[listener]]: without TLS nobody can log in"),
         (
-            HOST + listener(service="imap"),
-            'f.toml:4: service in [[listener]]: "imap" is not built yet; this version has',
+            HOST + listener(service="http"),
+            'f.toml:4: service in [[listener]]: "http" is not built yet; this version has',
         ),
         (
             HOST + listener(service="smtp"),
-            'service in [[listener]]: must be one of "submission", "mx", "pop3", not "smtp"',
+            'service in [[listener]]: must be one of "submission", "mx", "imap", "pop3", not "smtp"',
         ),
         (HOST + listener(address="localhost"), "f.toml:6: address in [[listener]]: must be an IP address"),
         (HOST + listener(address="systemd:"), "lacks the name"),
@@ -647,4 +653,4 @@ def test_show_gives_what_is_in_effect(good: Path) -> None:
     assert shown["limits"]["max_message_size"] == "50MB"
     assert shown["delivery"]["lifetime"] == "5d"
     assert shown["route"][0]["password"] == "********"
-    assert [each["port"] for each in shown["listener"]] == [25, 465, 587, 995]
+    assert [each["port"] for each in shown["listener"]] == [25, 465, 587, 993, 995]

@@ -168,7 +168,7 @@ def test_a_condition_keeps_changed_messages_from_being_changed(lab: Lab, client:
     modern(lab).send(rb"STORE 1,3 +FLAGS.SILENT (\Flagged)")
     # Numbers 1:3 are UIDs 2:4; of 2 and 4 the mod-sequence is 4 now.
     assert client.send(rb"STORE 1:3 (UNCHANGEDSINCE 3) +FLAGS.SILENT (\Seen)") == [
-            b"* OK [HIGHESTMODSEQ 2] Changes are numbered",
+        b"* OK [HIGHESTMODSEQ 2] Changes are numbered",
         rb"* 1 FETCH (UID 2 FLAGS (\Flagged) MODSEQ (4))",
         rb"* 3 FETCH (UID 4 FLAGS (\Flagged) MODSEQ (4))",
         b"* 2 FETCH (UID 3 MODSEQ (5))",
