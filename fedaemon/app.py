@@ -12,6 +12,7 @@ Limits: ``DRAIN_S`` for sessions at the stop.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -199,6 +200,9 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             self._watchdog = LoopingCall(systemd.notify, "WATCHDOG=1")
             self._watchdog.clock = self._reactor
             self._watchdog.start(interval_s)
+        # What is there now stays for good: no collection needs to look at it, each the shorter for that.
+        gc.collect()
+        gc.freeze()
         log.info("ready: {status}", status=self._status())
         if self._on_ready is not None:
             self._on_ready()

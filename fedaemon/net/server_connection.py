@@ -35,6 +35,8 @@ from fedaemon.net.tls import ServerTls
 PROXY_TIMEOUT_S: Final = 10.0
 """A proxy sends its header with the connection; who does not is no proxy."""
 TLS_HANDSHAKE_TIMEOUT_S: Final = 30.0
+STOP_TIMEOUT_S: Final = 1.0
+"""How long a peer may take over our last words when the server stops."""
 
 log = Logger()
 _numbers = count(1)
@@ -235,6 +237,12 @@ class ServerConnection(Protocol, ABC):
         self.transport.unregisterProducer()
         self.transport.loseConnection()
         self.deadline = self.service.sessions.now() + self.close_timeout_s
+
+    def hurry(self) -> None:
+        """The server stops: do not wait long for a peer that does not answer the close."""
+        self.close_timeout_s = min(self.close_timeout_s, STOP_TIMEOUT_S)
+        if self.closing:
+            self.deadline = min(self.deadline, self.service.sessions.now() + self.close_timeout_s)
 
     def connectionLost(self, reason: Failure = Failure) -> None:  # type: ignore[assignment]  # noqa: N802
         """Forget everything."""

@@ -20,6 +20,8 @@ from fedaemon.errors import Refused
 
 SWEEP_INTERVAL_S = 5.0
 """How late a time-out may be noticed; the standard's time-outs are minutes."""
+STOP_SWEEP_S = 0.5
+"""The same while the server stops."""
 FOREVER = float("inf")
 
 
@@ -128,10 +130,12 @@ class Sessions:
             session.shut_down()
         if not self._sessions:
             return succeed(None)
+        self._sweep.start(STOP_SWEEP_S, now=False)
         empty: Deferred[None] = Deferred()
         self._empty = empty
         # At the end of the grace the waiting ends, and the reactor closes what is still open.
-        return empty.addTimeout(grace_s, self._clock, lambda result, timeout: None)
+        empty.addTimeout(grace_s, self._clock, lambda result, timeout: None)
+        return empty.addBoth(lambda _: self._sweep.stop())
 
     def _close_overdue(self) -> None:
         now = self._clock.seconds()

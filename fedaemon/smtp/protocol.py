@@ -150,6 +150,7 @@ class SmtpProtocol(ServerConnection):
 
     def shut_down(self) -> None:
         """See ``net.sessions.Session``: between transactions at once, else after the running one."""
+        self.hurry()
         self._stopping = True
         if self.speechless:
             self.transport.abortConnection()

@@ -104,3 +104,18 @@ def test_stop_waits_for_the_last_session_or_the_grace() -> None:
         else:
             clock.advance(10.0)
         assert fired == [None]
+
+
+def test_deadlines_count_while_the_server_stops() -> None:
+    """A peer that does not answer the close holds the stop up for a moment, not for the grace."""
+    clock = Clock()
+    sessions = Sessions(clock)
+    sessions.start()
+    session = FakeSession()
+    sessions.admit(session, "192.0.2.1")
+    sessions.stop(10.0)
+    session.deadline = clock.seconds() + 1.0
+    clock.pump([0.5] * 4)
+    assert session.told == ["shut down", "timed out"]
+    sessions.leave(session)
+    assert not clock.getDelayedCalls()
