@@ -8,6 +8,7 @@ Invariants: within a second or two of the change no session goes on with the old
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -52,18 +53,19 @@ class Revocation:
 
     def _next(self) -> None:
         self._turn = None
-        looked: Deferred[None] = self._store.read(self._slice)
+        sessions, self._left = self._left[:SLICE], self._left[SLICE:]
+        looked: Deferred[None] = self._store.read(partial(_look_at, sessions))
         looked.addErrback(lambda failure: log.failure("cannot look whether sessions may go on", failure))
         if self._left:
             self._turn = self._clock.callLater(0, self._next)
 
-    def _slice(self, snapshot: Snapshot) -> None:
-        sessions, self._left = self._left[:SLICE], self._left[SLICE:]
-        for session in sessions:
-            account = getattr(session, "account", None)
-            if account is None:
-                continue
-            try:
-                current(snapshot, account)
-            except MailError as error:
-                session.account_changed(error)
+
+def _look_at(sessions: list[Any], snapshot: Snapshot) -> None:
+    for session in sessions:
+        account = getattr(session, "account", None)
+        if account is None:
+            continue
+        try:
+            current(snapshot, account)
+        except MailError as error:
+            session.account_changed(error)

@@ -58,6 +58,12 @@ class Deflation:
         self._held = self._inflate.unconsumed_tail or self._inflate.unused_data
         return data
 
-    def deflated(self, data: bytes) -> bytes:
-        """Return *data* as it is sent."""
-        return self._deflate.compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+    def deflated(self, data: bytes, *, alone: bool = False) -> bytes:
+        """Return *data* as it is sent.
+
+        :param alone: do not make it shorter by what was sent before. In IDLE, Thunderbird may inflate no more
+            octets than the deflated ones are, and look at the rest only when others come (nsMsgCompressIStream):
+            news right behind the continuation would lie there unseen.
+        """
+        start = self._deflate.flush(zlib.Z_FULL_FLUSH) if alone else b""
+        return start + self._deflate.compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH)

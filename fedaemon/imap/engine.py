@@ -14,7 +14,7 @@ Standards: RFC 9051 2.2, 3, 5.5, 6.2.1, 7.1.
 Invariants: one tagged answer to each command, in order; nothing a client sends raises; nothing after STARTTLS is
 read before TLS; a command whose content is refused is answered when its end has been passed over; what cannot be
 said to its end ends the session.
-Limits: ``limits``, ``EngineSettings``, OVERLAPPING.
+Limits: ``limits``, ``EngineSettings``, OVERLAPPING, COMMANDS_A_TURN.
 """
 
 from __future__ import annotations
@@ -41,7 +41,16 @@ from fedaemon.imap.events import (
 )
 from fedaemon.imap.fetch.streaming import Broken
 from fedaemon.imap.limits import AFTER_LOGIN, BEFORE_LOGIN
-from fedaemon.imap.operations import Block, Collected, Compress, LineOrNotice, NextLine, Receive, StartTls
+from fedaemon.imap.operations import (
+    Block,
+    Collected,
+    Compress,
+    LineOrNotice,
+    NextLine,
+    Receive,
+    StartTls,
+    Turn,
+)
 from fedaemon.imap.parse import parse
 from fedaemon.imap.reader import Reader
 from fedaemon.imap.reply import refusal_of
@@ -56,6 +65,8 @@ __all__ = ["EngineMisuseError", "EngineSettings", "Request", "ServerEngine"]
 
 OVERLAPPING: Final = 32
 """Commands that may be under way in one session: as many as a commit is worth waiting for."""
+COMMANDS_A_TURN: Final = 64
+"""What needs nothing of others is done at once, 20 to 40 µs each: then others have their turn."""
 
 
 class EngineMisuseError(RuntimeError):
@@ -75,6 +86,8 @@ class ServerEngine:
         self._reader = Reader(BEFORE_LOGIN)
         self._running: deque[Running] = deque()
         self._part: Request | None = None
+        self._pause: Request | None = None
+        self._begun = 0
         self._held: Event | None = None
         self._waiting = False
         self._owed: tuple[Running | None, bytes] | None = None
@@ -102,6 +115,11 @@ class ServerEngine:
             return False
         request = self._running[-1].request
         return request is None or not isinstance(request.operation, LineOrNotice | NextLine)
+
+    @property
+    def awaits_client(self) -> bool:
+        """True while the command that is under way waits for what the client sends."""
+        return bool(self._running) and self._running[-1].asks_client
 
     @property
     def expecting(self) -> bool:
@@ -136,7 +154,11 @@ class ServerEngine:
 
     def next_request(self) -> Request | None:
         """Read on; return what is to be done first, or None when input or an answer is needed."""
-        while not self.closed and self._part is None:
+        while not self.closed and self._part is None and self._pause is None:
+            if self._begun >= COMMANDS_A_TURN:
+                self._begun = 0
+                self._pause = Request(Turn())
+                return self._pause
             for running in self._running:
                 request = running.request
                 if request is not None and not running.told and not running.asks_client:
@@ -171,6 +193,9 @@ class ServerEngine:
 
     def answer(self, request: Request, value: object) -> None:
         """*request* is done; *value* came of it. Ignored after the end of the session."""
+        if request is self._pause:
+            self._pause = None
+            return
         running = self._claim(request)
         if running is None:
             return
@@ -271,6 +296,7 @@ class ServerEngine:
 
     def _begin(self, command: Command, first: Command | MessageLiteral) -> None:
         """Start a command; *first* is it, or its first content."""
+        self._begun += 1
         row = TABLE.get(command.name)
         session = self.session
         unread = isinstance(first, MessageLiteral)

@@ -59,6 +59,8 @@ class ImapProtocol(ServerConnection):
         self._for_tls: Request | None = None
         self._reading = True
         self._blocked = False
+        self._heard = False
+        self._log_in_by: float | None = None
         self._running = False
         self._stopping = False
 
@@ -79,6 +81,7 @@ class ImapProtocol(ServerConnection):
 
     def received(self, data: bytes) -> None:
         """Take what arrived."""
+        self._heard = True
         if self._deflation is not None:
             self._deflation.receive(data)
         else:
@@ -106,6 +109,7 @@ class ImapProtocol(ServerConnection):
 
     def shut_down(self) -> None:
         """See ``net.sessions.Session``: at once, or behind the command that is under way."""
+        self.hurry()
         self._stopping = True
         if self.speechless:
             self.transport.abortConnection()
@@ -119,9 +123,10 @@ class ImapProtocol(ServerConnection):
         """The session's credentials are no longer valid (``accounts.revocation``)."""
         if self.open and not self.closing:
             log.info(
-                "session {session} ended: {reason} login={login}",
+                "session {session} ended: {reason} address={address} login={login}",
                 session=self.number,
                 reason=error.text,
+                address=self.address,
                 login=self.engine.session.account,
             )
             self._close_with("The password has changed: log in again")
@@ -150,7 +155,9 @@ class ImapProtocol(ServerConnection):
 
     def encoded(self, output: bytes) -> bytes:
         """See ``ServerConnection``."""
-        return output if self._deflation is None else self._deflation.deflated(output)
+        if self._deflation is None:
+            return output
+        return self._deflation.deflated(output, alone=self.engine.listening)
 
     # -- the engine's requests
 
@@ -193,12 +200,24 @@ class ImapProtocol(ServerConnection):
         self._mind_input()
 
     def _set_deadline(self) -> None:
-        if self.closing or not self.open:
+        """Time runs from what the client said or took last, and from the end of our work for it; not from news.
+
+        To log in it has a time that no talk prolongs.
+        """
+        if self.closing or not self.open or self.speechless:
             return
-        service = self.service
-        timeout_s = service.login_timeout_s if self.account is None else service.idle_timeout_s
-        working = self.engine.busy and not self._blocked
-        self.deadline = FOREVER if working else service.sessions.now() + timeout_s
+        now, service = self.service.sessions.now(), self.service
+        if self.account is None:
+            if self._log_in_by is None:
+                self._log_in_by = now + service.login_timeout_s
+            self.deadline = self._log_in_by
+            return
+        self._log_in_by = None
+        if self.engine.busy and not self.engine.awaits_client and not self._blocked:
+            self.deadline = FOREVER
+        elif self._heard or self.deadline == FOREVER:
+            self.deadline = now + service.idle_timeout_s
+            self._heard = False
 
     def _take_requests(self) -> bool:
         """Carry out requests; return whether there may be more at once."""
@@ -223,8 +242,8 @@ class ImapProtocol(ServerConnection):
         log.failure("a bug in session {session}", failure=failure, session=self.number)
 
     def _inflate(self) -> bool:
-        """Give the engine more of what came deflated; False when there is none."""
-        if self._deflation is None:
+        """Give the engine more of what came deflated; False when there is none, or it has enough to do."""
+        if self._deflation is None or self.engine.buffered > BUFFERED:
             return False
         data = self._deflation.inflated()
         self.engine.receive(data)
@@ -281,6 +300,7 @@ class ImapProtocol(ServerConnection):
     def resumeProducing(self) -> None:
         """The client reads again."""
         self._blocked = False
+        self._heard = True
         request, self._for_room = self._for_room, None
         if request is not None:
             self._later(request)

@@ -16,7 +16,8 @@ from fedaemon.imap.parse.mailboxes import QResync
 from fedaemon.imap.sequence_set import Ranges
 from fedaemon.imap.session import BLOCK, Session
 from fedaemon.imap.updates import changed_line
-from fedaemon.mailbox.history import vanished_since
+from fedaemon.mailbox.changing import runs
+from fedaemon.mailbox.history import vanished_since, without
 from fedaemon.mailbox.live import Now
 
 
@@ -33,13 +34,13 @@ async def resync(session: Session, known: QResync, now: Now) -> None:
         uids = known.known_uids.resolve(max(1, state.uidnext - 1))
     else:
         uids = Ranges([(1, state.uidnext - 1)] if state.uidnext > 1 else [])
-    gone = Ranges(
-        await Read(
-            partial(vanished_since, mailbox_id=selected.id, modseq=known.modseq, known=tuple(uids.pairs()))
-        )
+    gone = await Read(
+        partial(vanished_since, mailbox_id=selected.id, modseq=known.modseq, known=tuple(uids.pairs()))
     )
+    # Those that EXISTS has counted are told by VANISHED without EARLIER, which takes them off the count.
+    gone = without(gone, runs(selected.view.uids()))
     if gone:
-        session.say(writer.untagged(b"VANISHED (EARLIER)", gone.encode()))
+        session.say(writer.untagged(b"VANISHED (EARLIER)", Ranges(gone).encode()))
     texts = FlagTexts(session)
     for number, uid, flags, modseq in selected.view.changed_since(known.modseq):
         if uid in uids:

@@ -4,7 +4,8 @@ Each function is one small transaction, or what is read for one. ``upkeep`` call
 
 Theory of operation: a row goes after its content, and only where that frees a quarter of the chunk, since all its
 records are written anew; so a row is rewritten at most a few times in its life. The texts of a chunk without live
-rows go before: nobody finds what is in them, and undeleting takes them from the messages.
+rows go before: nobody finds what is in them, and undeleting takes them from the messages. With a row go the blocks
+of ``text_index`` that have its texts; what else was in them is indexed again.
 
 Invariants: nothing that a session can see changes, so no mod-sequence does; a row whose content is still there
 stays; a chunk keeps the name of its first row, whatever becomes of that row.
@@ -15,10 +16,11 @@ from __future__ import annotations
 
 from enum import Enum
 from itertools import compress
+from operator import not_
 from typing import Final, NamedTuple
 
 from fedaemon.mailbox import columns as c
-from fedaemon.mailbox import reading
+from fedaemon.mailbox import reading, text_index
 from fedaemon.mailbox import state as states
 from fedaemon.mailbox.keeping import CHUNK_ROWS
 from fedaemon.mailbox.rows import Row
@@ -178,22 +180,25 @@ def compact(transaction: Transaction, mailbox_id: str, first_uid: int) -> int:
             transaction.delete(key)
         elif before:  # the texts may be dropped
             transaction.put(key, c.encode(c.keep(before, mask), mask.count(1)))
+    text_index.forget(transaction, mailbox_id, list(compress(uids, map(not_, mask))))
     _forget(transaction, mailbox_id, went, octets, 0)
     return went
 
 
 def compact_tail(transaction: Transaction, mailbox_id: str, limit: int) -> int:
     """Delete rows of the tail whose contents are purged, looking at *limit* rows; return how many went."""
-    went = octets = 0
+    gone: list[int] = []
+    octets = 0
     for key, value in list(transaction.scan((MAIL_ROW, mailbox_id), limit=limit)):
         row = Row.from_record(value)
         if not row.live and transaction.get((MAIL, mailbox_id, row.uid)) is None:
             transaction.delete(key)
-            went += 1
+            gone.append(row.uid)
             octets += row.size
-    if went:
-        _forget(transaction, mailbox_id, went, octets, went)
-    return went
+    if gone:
+        text_index.forget(transaction, mailbox_id, gone)
+        _forget(transaction, mailbox_id, len(gone), octets, len(gone))
+    return len(gone)
 
 
 def _forget(transaction: Transaction, mailbox_id: str, rows: int, octets: int, of_tail: int) -> None:

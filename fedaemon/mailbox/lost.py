@@ -26,7 +26,8 @@ from fedaemon.store.spaces import (
 if TYPE_CHECKING:
     from fedaemon.store.blobs import Blobs
 
-SLICE: Final = 200
+SLICE: Final = 50
+"""Records: a block of texts may have 100 kB."""
 BY_ID: Final = (MAIL_ROW, MAIL_CHUNK, MAIL_GONE, MAILBOX_WORDS)
 """What is kept under the id of a mailbox beside its counters and messages."""
 

@@ -1,6 +1,7 @@
 """The upkeep of mailboxes: what is done to them in the background, with less right than mail.
 
     tidying   makes missing shapes, seals the tail, compacts chunks, cuts the history (``upkeep_tidying``)
+    indexing  keeps the texts of what was sealed, for SEARCH (``upkeep_texts``)
     expiry    releases the contents of expunged messages, removes deleted mailboxes (``upkeep_expiry``)
     emptying  expunges what has been in Trash and Junk for long (``emptying``)
 
@@ -8,7 +9,7 @@ Each goes its own way, and all share one ``Pace``.
 
 Invariants: of the processes that use a store only the one that serves it runs an upkeep; a restart finds all work
 again.
-Limits: those of the three.
+Limits: those of the four.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from fedaemon.mailbox.emptying import Emptying
 from fedaemon.mailbox.state import Change
 from fedaemon.mailbox.upkeep_expiry import Expiry
 from fedaemon.mailbox.upkeep_pace import Pace
+from fedaemon.mailbox.upkeep_texts import Indexing
 from fedaemon.mailbox.upkeep_tidying import Tidying
 from fedaemon.store.interface import Store
 
@@ -62,9 +64,15 @@ class Upkeep:
     ) -> None:
         self._pace = Pace(store, clock, run_in_thread)
         self._tidying = Tidying(self._pace, blobs, clock, now_s)
+        self._indexing = Indexing(self._pace, blobs, clock, now_s)
         self._expiry = Expiry(self._pace, blobs, clock, now_s, self._tidying.purged)
         self._emptying = Emptying(self._pace, clock, now_s)
-        self._rounds = (self._tidying.round, self._expiry.round, self._emptying.round)
+        self._rounds = (
+            self._tidying.round,
+            self._indexing.round,
+            self._expiry.round,
+            self._emptying.round,
+        )
         self.settings = settings
 
     @property
@@ -95,7 +103,10 @@ class Upkeep:
 
     def changed(self, subjects: Set[Hashable]) -> None:
         """A commit has announced *subjects*."""
-        self._tidying.want([subject.mailbox_id for subject in subjects if isinstance(subject, Change)])
+        changes = [subject for subject in subjects if isinstance(subject, Change)]
+        self._tidying.want([change.mailbox_id for change in changes])
+        # Only where the form is different there may be other chunks.
+        self._indexing.want([change.mailbox_id for change in changes if change.chunks is None])
 
     def foreign_commit(self) -> None:
         """Another process has changed the store."""

@@ -39,7 +39,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         found.append(len(parts))  # type: ignore[arg-type]
         return read_search_text(read, parts, prefix_octets)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(contents, "read_search_text", counted)
+    monkeypatch.setattr(text_index, "read_search_text", counted)
     return found
 
 
@@ -109,7 +109,7 @@ def test_sealing_leaves_the_index_as_it_is(lab: Lab, reads: list[int]) -> None:
 
 
 def test_blocks_are_of_limited_size(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "BLOCK_OCTETS", 20)
+    monkeypatch.setattr(text_index, "BLOCK_OCTETS", 20)
     client = lab.client(select="INBOX")
     assert found(client, b"BODY word1.") == b" 1"
     made = blocks(lab, TextKind.BODIES)
@@ -126,7 +126,7 @@ def test_blocks_are_of_limited_size(lab: Lab, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_long_texts_are_read_each_time(lab: Lab, reads: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "LONG_OCTETS", 100)
+    monkeypatch.setattr(text_index, "LONG_OCTETS", 100)
     lab.deliver(message("long", body="z" * 100 + "word1."), message("other", body="y" * 101))
     client = lab.client(select="INBOX")
     assert found(client, b"BODY word1.") == b" 1 41"
@@ -211,4 +211,16 @@ def test_a_damaged_block_is_made_anew(lab: Lab) -> None:
     lab.write(lambda transaction: text_index.put(transaction, mailbox_id, TextKind.BODIES, damaged))
     assert found(client, b"BODY word1.") == b" 1"
     block = lab.store.view(lambda s: text_index.blocks(s, mailbox_id, TextKind.BODIES, 1, 1))[0]
-    assert block.text().startswith(b"word1.\nword2.\n")
+    assert block.text().startswith(b"\xffword1.\n\xffword2.\n")
+
+
+def test_headers_of_parts_are_text_and_not_body(lab: Lab) -> None:
+    """RFC 9051 6.4.4: BODY does not match any header fields, TEXT those of parts as well; from blocks or read."""
+    part = "--a\r\nContent-Type: text/plain; name=word40.\r\n\r\nfound\r\n--a--\r\n"
+    lab.deliver(message("x", "Content-Type: multipart/mixed; boundary=a", part))
+    client = lab.client(select="INBOX")
+    for set_ in (b"40:*", b"1:*", b"40:*"):
+        assert found(client, set_ + b" BODY word40.") == b" 40"
+        assert found(client, set_ + b" TEXT word40.") == b" 40 41"
+        assert found(client, set_ + b" BODY found") == b" 41"
+        assert found(client, set_ + b" HEADER Content-Type word40") == b""

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedaemon.imap.search import contents, piece
+from fedaemon.mailbox import text_index
 from tests.imap.lab import Client, Lab
 from tests.imap.mail import expunge, seal
 
@@ -189,8 +190,8 @@ def test_what_is_found(
         closing(Lab(Path(directory) / "store")) as lab,
     ):
         patch.setattr(contents, "MIN_BLOCK", 3)
-        patch.setattr(contents, "BLOCK_OCTETS", 150)
-        patch.setattr(contents, "LONG_OCTETS", 60)
+        patch.setattr(text_index, "BLOCK_OCTETS", 150)
+        patch.setattr(text_index, "LONG_OCTETS", 60)
         patch.setattr(piece, "PIECE_ROWS", 7)
         for each in messages:
             lab.now_s = each.arrived_s

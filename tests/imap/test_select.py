@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fedaemon.imap.engine import Request
+from fedaemon.imap.operations import Read
 from fedaemon.mailbox import mailboxes
+from tests.imap.kept import state_of
 from tests.imap.lab import NOW_S, Lab
 
 MAIL = b"Subject: s\r\n\r\ntext\r\n"
@@ -143,3 +146,23 @@ class TestQresync:
         client.send(b"ENABLE QRESYNC")
         lines = client.send(b"SELECT INBOX (QRESYNC (1 1))")
         assert not [line for line in lines if b"FETCH" in line or b"VANISHED" in line]
+
+
+def test_what_is_expunged_during_a_resynchronisation_is_told_once(lab: Lab) -> None:
+    """RFC 7162 3.2.10.2: VANISHED (EARLIER) is not of messages that EXISTS has counted."""
+    lab.deliver(MAIL, MAIL, MAIL, flags=("\\Deleted",))
+    other, client = lab.client(select="INBOX"), lab.client()
+    client.send(b"ENABLE QRESYNC")
+    other.send(b"UID EXPUNGE 1")
+    validity = state_of(lab).uidvalidity
+    carry_out, reads = client._carry_out, iter(range(10))
+
+    def with_another(request: Request) -> object:
+        if isinstance(request.operation, Read) and next(reads) == 2:
+            other.send(b"UID EXPUNGE 2")
+        return carry_out(request)
+
+    client._carry_out = with_another  # type: ignore[method-assign]
+    lines = client.send(b"SELECT INBOX (QRESYNC (%d 1))" % validity)
+    assert b"* 2 EXISTS" in lines
+    assert [line for line in lines if b"VANISHED" in line] == [b"* VANISHED (EARLIER) 1", b"* VANISHED 2"]

@@ -41,11 +41,11 @@ def lines(logged: list[LogEvent], word: str) -> list[str]:
     return [text for text in map(formatEvent, logged) if word in text]
 
 
-def lose_content(world: World, mailbox_id: str, uid: int) -> tuple[Any, bytes]:
-    """Take a message's octets out of the store, as a damage would; return their place and themselves."""
+def lose_content(world: World, mailbox_id: str, uid: int, space: str = BLOB_BYTES) -> tuple[Any, bytes]:
+    """Take a message's octets, or their record, out of the store, as a damage would; return place and value."""
     mail = world.view(lambda s: reading.mail(s, mailbox_id, uid))
     assert mail is not None
-    key = (BLOB, mail.blob)
+    key = (space, mail.blob)
     value = world.view(lambda s: s.get(key))
     assert value is not None
     world.write(lambda t: t.delete(key))
@@ -92,7 +92,7 @@ def test_what_cannot_be_purged_does_not_keep_the_rest(world: World, logged: list
     bad, good = world.create("Bad"), world.create("Good")
     world.append(bad, 2)
     world.append(good, 2)
-    key, value = lose_content(world, bad, 1)
+    key, value = lose_content(world, bad, 1, BLOB)
     world.expunge(bad, (1, 2))
     world.settle(1)
     world.expunge(good, (1, 2))

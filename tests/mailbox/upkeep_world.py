@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 
-from fedaemon.mailbox import changing, reading
+from fedaemon.mailbox import changing, keeping, reading
 from fedaemon.mailbox import columns as c
 from fedaemon.mailbox import state as states
 from fedaemon.mailbox.adding import NewMail, append
@@ -76,13 +76,14 @@ class World:
         self.blobs = self.engine.blobs
         self.clock = Clock()
         self.threads: list[Callable[[], Any]] = []
-        self.upkeep = Upkeep(self.store, self.blobs, self.clock, self.now_s, self._in_thread, settings)
+        self.upkeep = Upkeep(self.store, self.blobs, self.clock, self.now_s, self.in_thread, settings)
         self.store.on_commit(self.upkeep.changed)
 
     def now_s(self) -> float:
         return NOW_S + float(self.clock.seconds())
 
-    def _in_thread(self, function: Callable[[], Any]) -> Deferred[Any]:
+    def in_thread(self, function: Callable[[], Any]) -> Deferred[Any]:
+        """Run *function* at once, and count it."""
         self.store.slices += 1
         self.threads.append(function)
         return execute(function)
@@ -121,6 +122,12 @@ class World:
             append(transaction, mailbox_id, mails, int(self.now_s()) if saved_s is None else saved_s)
 
         self.write(run)
+
+    def seal(self, mailbox_id: str, rows: int) -> bool:
+        """Make a chunk of the oldest rows of the tail."""
+        uids = self.view(lambda s: keeping.to_seal(s, mailbox_id, rows))
+        texts = self.view(lambda s: keeping.gather_texts(s, mailbox_id, uids))
+        return self.write(lambda t: keeping.seal(t, mailbox_id, uids, texts))
 
     def expunge(self, mailbox_id: str, *ranges: tuple[int, int], keep_s: int = 0) -> Gone | None:
         now_ms = int(self.now_s() * 1000)

@@ -115,7 +115,7 @@ def test_deadlines_count_while_the_server_stops() -> None:
     sessions.admit(session, "192.0.2.1")
     sessions.stop(10.0)
     session.deadline = clock.seconds() + 1.0
-    clock.pump([0.5] * 4)
+    clock.pump([0.5] * 3)
     assert session.told == ["shut down", "timed out"]
     sessions.leave(session)
     assert not clock.getDelayedCalls()

@@ -23,7 +23,7 @@ from fedaemon.message.mime.parameters import (
 
 MAX_DEPTH: Final = 50
 """Multiparts and messages within each other; nobody forwards a forward that often."""
-MAX_PARTS: Final = 10_000
+MAX_PARTS: Final = 1_000
 """Entities of one message; then no more delimiters are seen."""
 BOUNDARY_OCTETS: Final = 80
 """Of a boundary so much is compared: RFC 2046 5.1.1 allows 70."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fedaemon.message.encoded_word import decode_text
-from fedaemon.message.mime.charset import to_text
+from fedaemon.message.mime.charset import folded, to_text
 from fedaemon.message.mime.part import Part
 from fedaemon.message.mime.sections import decoded, header_range, section_range
 
@@ -37,11 +37,13 @@ class SearchText:
     """What is searched.
 
     :ivar header: the message's own header, each field a line "name:value" with LF behind it.
-    :ivar body: texts, and headers of parts and enclosed messages, with LFs between them.
+    :ivar body: texts, with LFs between them.
+    :ivar part_headers: those of parts and enclosed messages, as *header*; only TEXT looks into them.
     """
 
     header: bytes
     body: bytes
+    part_headers: bytes = b""
 
 
 def read_search_text(read: Read, parts: Sequence[Part], prefix_octets: int = 0) -> SearchText:
@@ -59,6 +61,7 @@ def read_search_text(read: Read, parts: Sequence[Part], prefix_octets: int = 0) 
     # An enclosed message without multipart has one header, which is that of its part 1 as well.
     seen = {(header_at, header_end)}
     texts: list[str] = []
+    headers: list[str] = []
     for part in parts[1:]:
         enclosed = section_range((part,), part.section, "HEADER", prefix_octets)
         for place in (header_range(part, prefix_octets), enclosed):
@@ -67,7 +70,7 @@ def read_search_text(read: Read, parts: Sequence[Part], prefix_octets: int = 0) 
                 start, end = place
                 octets = read(start, min(end, start + min(room, MAX_HEADER_OCTETS))) if end > start else b""
                 room -= len(octets)
-                texts.append(_header_text(octets))
+                headers.append(_header_text(octets))
         if part.main_type == "text" and part.body_octets:
             start = prefix_octets + part.body_at
             octets = read(start, start + min(part.body_octets, room))
@@ -76,7 +79,7 @@ def read_search_text(read: Read, parts: Sequence[Part], prefix_octets: int = 0) 
             texts.append(to_text(octets if plain is None else plain, part.charset))
         if room <= 0:
             break
-    return SearchText(_folded(header), _folded("\n".join(texts)))
+    return SearchText(_folded(header), _folded("\n".join(texts)), _folded("".join(headers)))
 
 
 def _header_text(header: bytes) -> str:
@@ -95,4 +98,4 @@ def _header_text(header: bytes) -> str:
 
 def _folded(text: str) -> bytes:
     # Some codecs make lone surrogates, which UTF-8 cannot write, out of garbage.
-    return text.casefold().encode("utf-8", "replace")
+    return folded(text).encode("utf-8", "replace")

@@ -11,10 +11,13 @@ import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64, a2b_qp
 from collections.abc import Collection, Sequence
+from functools import lru_cache
+from typing import Final
 
 from fedaemon.message.mime.part import Part
 
 _FIELDS = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+\n?").findall
+_EMPTY: Final = (b"", b"\n", b"\r\n")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+").sub
 
 
@@ -46,16 +49,33 @@ def section_range(
         return None
     body_at = prefix_octets + part.body_at
     end = body_at + part.body_octets
-    if text == "MIME" and section:
+    if not section:
+        return message_range(body_at, end, text)
+    if text == "MIME":
         return header_range(part, prefix_octets)
     if not text:
-        return (body_at if section else 0), end
+        return body_at, end
     if text not in ("HEADER", "TEXT") or part.message_header_octets is None:
         return None
-    if not section:
-        return (0, body_at) if text == "HEADER" else (body_at, end)
     text_at = body_at + part.message_header_octets
     return (body_at, text_at) if text == "HEADER" else (text_at, end)
+
+
+def message_range(body_at: int, octets: int, text: str) -> tuple[int, int] | None:
+    """Return where a section of the whole message begins and ends; None for MIME, which only parts have.
+
+    :param body_at: where its body begins, behind the prefix, of so many *octets* in all.
+
+    Spec: RFC 9051 6.4.5.1
+    """
+    match text:
+        case "":
+            return 0, octets
+        case "HEADER":
+            return 0, body_at
+        case "TEXT":
+            return body_at, octets
+    return None
 
 
 def header_range(part: Part, prefix_octets: int = 0) -> tuple[int, int]:
@@ -77,17 +97,23 @@ def header_fields(header: bytes, names: Collection[bytes], *, exclude: bool) -> 
 
     Spec: RFC 9051 6.4.5.1
     """
-    wanted = {name.lower() for name in names}
+    wanted = _in_lower_case(tuple(names))
     kept: list[bytes] = []
     end = b""
     for field in _FIELDS(header):
-        if field in (b"", b"\n", b"\r\n"):
+        name, colon, _ = field.partition(b":")
+        if not colon and field in _EMPTY:
             end = field and b"\r\n"
             break
-        name, colon, _ = field.partition(b":")
         if (bool(colon) and name.rstrip(b" \t").lower() in wanted) is not exclude:
             kept.append(field)
-    return b"".join([*kept, end])
+    return b"".join(kept) + end
+
+
+@lru_cache(maxsize=64)
+def _in_lower_case(names: tuple[bytes, ...]) -> frozenset[bytes]:
+    """Return *names* to compare with; a client asks for the same of thousands of messages."""
+    return frozenset(map(bytes.lower, names))
 
 
 def decoded(data: bytes, encoding: str) -> bytes | None:

@@ -1,7 +1,8 @@
 """The shape of a message as it is stored: sections behind their lengths, each read when it is asked for.
 
 A list of messages reads thousands of records and of each one section or two; FETCH sends three as they stand.
-So no section costs anything but the one that is wanted, and only the parts, which only BODY[n] needs, are JSON.
+So no section costs anything but the one that is wanted, and only the parts, which only BODY[n] needs, are JSON;
+their beginning says where the message's header ends, and is read without.
 
 Standards: RFC 9051 7.5.2 (ENVELOPE, BODYSTRUCTURE), RFC 5256 3 (the texts).
 Invariants: what ``pack`` was given comes back; a damaged record raises ValueError and nothing else, at the
@@ -12,6 +13,7 @@ Limits: 2**32 - 1 octets a section, what a length can say.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from struct import Struct, calcsize, error, pack, unpack_from
@@ -24,9 +26,12 @@ TEXT_COLUMNS: Final = 12
 DISPLAY_TO, THREADING."""
 
 _LENGTHS: Final = Struct("<8I")
+_NOT_MADE: Final = bytes(_LENGTHS.size)
 _TEXT_LENGTHS: Final = f"<B{TEXT_COLUMNS}I"
 _PART_TYPES: Final = (list, int, int, int, int, int, int, str, str, str, str)
 _PLAIN_PART_TYPES: Final = (list, int, int, int, int, int, type(None), str, str, str, str)
+_ROOT = re.compile(rb"\[\[\[\],0,([0-9]{1,10}),\1,").match
+"""The beginning of the parts: section, place and length of the message's header; behind it the body begins."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -41,8 +46,12 @@ class StoredShape:
     __slots__ = ("_places", "_record")
 
     def __init__(self, record: bytes, at: int = 0) -> None:
+        try:
+            lengths = _LENGTHS.unpack_from(record, at)
+        except error as problem:
+            raise ValueError("no shape: its lengths are cut off") from problem
         self._record = record
-        self._places = tuple(accumulate(_lengths(record, at), initial=at + _LENGTHS.size))
+        self._places = tuple(accumulate(lengths, initial=at + _LENGTHS.size))
         if self._places[-1] > len(record):
             raise ValueError("a shape that is cut off")
 
@@ -81,6 +90,17 @@ class StoredShape:
             raise ValueError("damaged texts of a shape")
         return tuple([section[start:end] for start, end in pairwise(places)])
 
+    @property
+    def header_octets(self) -> int:
+        """How long the message's header is, with its empty line; ValueError when the parts are damaged.
+
+        Most of what is asked of parts is the header or the text of the message, and need not pay for JSON.
+        """
+        root = _ROOT(self._record, self._places[5], self._places[6])
+        if root is None:
+            raise ValueError("damaged parts of a shape")
+        return int(root[1])
+
     def parts(self) -> tuple[Part, ...]:
         """Return the whole message first, then its parts in their order.
 
@@ -100,7 +120,10 @@ def is_made(record: bytes, at: int = 0) -> bool:
 
     :raises ValueError: when not even the lengths are there.
     """
-    return any(_lengths(record, at))
+    lengths = record[at : at + _LENGTHS.size]
+    if len(lengths) < _LENGTHS.size:
+        raise ValueError("no shape: its lengths are cut off")
+    return lengths != _NOT_MADE
 
 
 def pack_sections(
@@ -116,13 +139,6 @@ def pack_sections(
     rows = [[getattr(part, name) for name in Part.__slots__] for part in parts]
     sections = (*answers, preview.encode(), b"".join([lengths, *columns]), _encode(rows).encode(), b"", b"")
     return b"".join([_LENGTHS.pack(*map(len, sections)), *sections])
-
-
-def _lengths(record: bytes, at: int) -> tuple[int, ...]:
-    try:
-        return _LENGTHS.unpack_from(record, at)
-    except error as problem:
-        raise ValueError("no shape: its lengths are cut off") from problem
 
 
 def _read_part(values: Any) -> Part:

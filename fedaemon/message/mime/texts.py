@@ -14,6 +14,7 @@ from typing import Final
 
 from fedaemon.message.date import parse_zoned_date
 from fedaemon.message.encoded_word import decode
+from fedaemon.message.mime.charset import folded
 from fedaemon.message.mime.envelope import addresses_of
 from fedaemon.message.mime.fields import Fields, last
 from fedaemon.message.mime.subject import base_subject
@@ -98,7 +99,7 @@ def read_texts(fields: Fields) -> Texts:
 
 
 def _folded(value: bytes) -> str:
-    return decode(value.strip(b" \t")).casefold()
+    return folded(decode(value.strip(b" \t")))
 
 
 def _joined(fields: Fields, name: bytes) -> str:

@@ -109,6 +109,17 @@ def test_header_fields(header: bytes, names: list[bytes], exclude: bool, expecte
     assert header_fields(header, names, exclude=exclude) == expected
 
 
+def test_names_in_any_case_and_order() -> None:
+    """Each set of names is its own, however often another was asked for."""
+    for names, expected in (
+        ([b"a", b"B"], b"A: 1\r\nB : 2\r\n\tfolded\r\na: 3\r\n\r\n"),
+        ([b"b", b"A"], b"A: 1\r\nB : 2\r\n\tfolded\r\na: 3\r\n\r\n"),
+        ([b"B"], b"B : 2\r\n\tfolded\r\n\r\n"),
+        ([], b"\r\n"),
+    ):
+        assert header_fields(HEADER, names, exclude=False) == expected
+
+
 @given(st.lists(st.sampled_from([b"A: 1\r\n", b"B: 2\r\n 3\r\n", b"a:\r\n", b"junk\r\n"])), st.booleans())
 def test_each_field_is_wanted_or_not(fields: list[bytes], exclude: bool) -> None:
     """Against filtering the list that the header is made of."""

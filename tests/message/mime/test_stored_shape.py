@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from fedaemon.message.mime.shape import read_shape
 from fedaemon.message.mime.stored_shape import StoredShape, is_made
+from tests.message.mime.mails import broken
+from tests.message.strategies import mail_like_octets
 
 HEADER = (
     b"Subject: Re: X\r\nFrom: A <a@b>\r\nTo: B <c@d>\r\nCc: E <e@f>\r\nBcc: g@h\r\n"
@@ -20,7 +22,8 @@ RECORD = read_shape([HEADER + b"\r\nHello"]).to_record()
 
 def read_all(record: bytes) -> object:
     shape = StoredShape(record)
-    return shape.envelope, shape.body, shape.bodystructure, shape.preview, shape.texts(), shape.parts()
+    sections = shape.envelope, shape.body, shape.bodystructure, shape.preview, shape.texts(), shape.parts()
+    return *sections, shape.header_octets
 
 
 def test_the_layout_is_that_of_the_document() -> None:
@@ -57,6 +60,36 @@ def test_a_shape_may_stand_within_a_record() -> None:
     shape = StoredShape(b"before" + RECORD + b"behind", 6)
     assert shape.parts() == StoredShape(RECORD).parts()
     assert shape.envelope == StoredShape(RECORD).envelope
+
+
+@given(st.one_of(broken, mail_like_octets, st.sampled_from([b"", b"\r\n", b"\nx", b"A: b", b"A: b\n\n"])))
+def test_where_the_header_ends_is_known_without_the_parts(message: bytes) -> None:
+    """Also behind other octets, and when there is no empty line."""
+    record = read_shape([message]).to_record()
+    assert StoredShape(b"before" + record, 6).header_octets == StoredShape(record).parts()[0].body_at
+
+
+def test_the_parts_begin_with_the_whole_message() -> None:
+    """As its header's length is read without JSON, this is a part of the format."""
+    parts = RECORD[32 + sum(unpack_from("<5I", RECORD)) :]
+    assert parts.startswith(b"[[[],0,%d,%d,5," % (len(HEADER) + 2, len(HEADER) + 2))
+
+
+@pytest.mark.parametrize(
+    "parts", [b"", b"[", b"[]", b"[[[1],0,2,2,3]]", b"[[[],1,2,2,3]]", b"[[[],0,2,3,3]]", b"[[[],0,-2,-2,3]]",
+              b"[[[],0," + b"9" * 5_000 + b"," + b"9" * 5_000 + b",3]]"]
+)  # fmt: skip
+def test_a_damaged_beginning_of_the_parts_is_noticed(parts: bytes) -> None:
+    """It is that of the whole message, whose body begins behind its header."""
+    with pytest.raises(ValueError, match="damaged parts"):
+        _ = StoredShape(pack("<8I", 0, 0, 0, 0, 0, len(parts), 0, 0) + parts).header_octets
+
+
+def test_nothing_is_read_behind_the_parts() -> None:
+    """Where their section ends."""
+    parts = b"[[[],0,22,22"
+    with pytest.raises(ValueError, match="damaged parts"):
+        _ = StoredShape(pack("<8I", 0, 0, 0, 0, 0, len(parts), 1, 0) + parts + b",").header_octets
 
 
 def test_a_shape_not_made_yet_is_all_zero() -> None:
