@@ -191,7 +191,7 @@ def for_people(directory: Path, description: dict[str, Any]) -> str:
         "",
         f"Mail to other domains is captured in {OUTBOX}. Read mail by POP3, or with:",
         f"  fedaemonctl -c {description['config']} mailbox list {OUTBOX}",
-        f"  fedaemonctl -c {description['config']} mailbox export {OUTBOX} --format eml --output DIR",
+        f"  fedaemonctl -c {description['config']} mailbox export {OUTBOX} DIR --eml",
         "Ctrl-C ends it.",
     ]
     return "\n".join(lines)

@@ -151,15 +151,17 @@ class Cursor:
     def string(self, *, binary: bool = False) -> bytes:
         """Take a quoted string or a literal, and literal8 if *binary*.
 
+        UTF-8 in quotes is understood from everybody: clients search with it that have not enabled it.
+
         Spec: RFC 9051 4.3, RFC 6855 3
         """
         if self.at(b"\0"):
             return self._literal(binary=binary).data
         start = self.position
         data = self.take(_QUOTED, "a string")[1]
-        if not data.isascii() and not (self.utf8 and _is_utf8(data)):
+        if not data.isascii() and not _is_utf8(data):
             self.position = start
-            self.fail("a string of ASCII (a literal may have other octets)")
+            self.fail("a string in UTF-8 (a literal may have other octets)")
         return _UNESCAPE(rb"\1", data) if b"\\" in data else data
 
     def at_string(self) -> bool:
