@@ -2,7 +2,8 @@
 
 One stable sort by each criterion, the last one first: keys are compared where they lie, no tuple is made of them.
 
-Standards: RFC 5256 2.2, 3 (SORT), RFC 5957 3 (DISPLAYFROM, DISPLAYTO).
+Standards: RFC 5256 2.2, 3 (SORT), RFC 5957 3 (DISPLAYFROM, DISPLAYTO), RFC 5051 2 (i;unicode-casemap, the order of
+texts).
 Invariants: REVERSE reverses its criterion only; messages that are equal by all stay in the order of their numbers.
 Limits: each criterion is sorted by once, however often it is given.
 """
@@ -13,13 +14,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
+from unicodedata import normalize
 
 from fedaemon.imap.parse.search import SortField
 
 
 @dataclass(frozen=True, slots=True)
 class Sortable:
-    """What SORT compares; texts are case-folded UTF-8, empty where there is none, which sorts first.
+    """What SORT compares; texts are ``collated`` UTF-8, empty where there is none, which sorts first.
 
     :ivar number: sequence number, or UID for UID SORT.
     :ivar arrival_s: internal date, seconds since 1970.
@@ -54,6 +56,18 @@ _KEYS: Final[dict[SortField, Callable[[Sortable], Any]]] = {
     SortField.SUBJECT: attrgetter("base_subject"),
     SortField.TO: attrgetter("to"),
 }
+
+
+def collated(texts: bytes) -> bytes:
+    """Return case-folded texts as they are compared: in upper case, accents behind their letters.
+
+    :param texts: one in UTF-8, or several with LF between them.
+
+    Spec: RFC 5256 3, RFC 5051 2
+    """
+    if texts.isascii():
+        return texts.upper()
+    return normalize("NFKD", texts.decode("utf-8", "replace")).upper().encode()
 
 
 def sort(rows: Iterable[Sortable], order: tuple[tuple[SortField, bool], ...]) -> list[int]:

@@ -86,7 +86,9 @@ def test_header_fields_beyond_the_usual(five: Client, lab: Lab) -> None:
         (b'HEADER BCC ""', b""),
         (b'HEADER SUBJECT ""', b" 1 2 3 4 5 6"),
         (b"HEADER SUBJECT NUMBER", b" 1 2 3 4 5"),
-        (b'BCC ""', b" 1 2 3 4 5 6"),
+        (b'BCC ""', b""),
+        (b'SUBJECT ""', b" 1 2 3 4 5 6"),
+        (b'BODY ""', b" 1 2 3 4 5 6"),
         (b'TEXT "subject: NUMBER"', b" 1 2 3 4 5"),
         (b'TEXT "x-other:  y"', b" 6"),
         (b'TEXT "other: z"', b""),
@@ -95,6 +97,17 @@ def test_header_fields_beyond_the_usual(five: Client, lab: Lab) -> None:
     ):
         answer = five.raw(b"t SEARCH " + key + b"\r\n")
         assert answer.endswith(b"* SEARCH" + found + b"\r\nt OK Searched\r\n"), key
+
+
+@pytest.mark.parametrize("written", ["Ä\u00a0b", "A\u0308 b"])
+@pytest.mark.parametrize("wanted", ["ä b", "a\u0308\u00a0B"])
+def test_letters_that_are_the_same(lab: Lab, written: str, wanted: str) -> None:
+    """RFC 5051 2: an accent may be a sign of its own, a space one that does not break."""
+    lab.deliver(message(written, f"From: {written} <a@x.test>\r\nX-Word: {written}", written))
+    client = lab.client(select="INBOX")
+    for key in ("SUBJECT", "FROM", "BODY", "TEXT", "HEADER X-Word"):
+        literal = b"{%d+}\r\n%b" % (len(wanted.encode()), wanted.encode())
+        assert client.send(b"SEARCH " + key.encode() + b" " + literal)[0] == b"* SEARCH 1", key
 
 
 def test_text_across_lines(five: Client) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedaemon.imap.parse.search import SortField
-from fedaemon.imap.sorting import Sortable, sort
+from fedaemon.imap.sorting import Sortable, collated, sort
 
 NAMES = {
     SortField.ARRIVAL: "arrival_s",
@@ -66,3 +66,11 @@ def test_reverse_leaves_equal_messages_in_their_order(field: SortField) -> None:
     ]
     assert sort(rows, ((field, False),)) == [4, 1, 3, 2]
     assert sort(rows, ((field, True),)) == [2, 1, 3, 4]
+
+
+def test_letters_with_accents_stand_beside_those_without() -> None:
+    """RFC 5051 2: what has no case is behind the letters in upper case, as Dovecot has it; rows stay rows."""
+    texts = ["", "1", "a", "az", "ä", "b", "z", "[x]", "ж"]
+    keys = [collated(text.encode()) for text in texts]
+    assert keys == sorted(keys) and len(set(keys)) == len(keys)
+    assert collated("\n".join(texts).encode()).split(b"\n") == keys

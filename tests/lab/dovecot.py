@@ -122,6 +122,8 @@ class Dovecot:
             self.process = subprocess.Popen(
                 [PROGRAM, "-F", "-c", str(configuration)],
                 stdin=subprocess.DEVNULL,
+                # It writes and searches dates in the zone of the machine.
+                env={**os.environ, "TZ": "UTC"},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

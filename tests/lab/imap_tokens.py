@@ -2,7 +2,8 @@
 
 Why: libraries forgive servers, and some do not know literals inside lists. Here any octet that the grammar has no
 place for is an error, and a string is never taken for an atom, nor a number for a string.
-Standards: RFC 9051 4 (data formats), 7 (responses), 9 (grammar), RFC 3501 (servers of IMAP4rev1).
+Standards: RFC 9051 4 (data formats), 7 (responses), 9 (grammar), RFC 3501 (servers of IMAP4rev1), RFC 5256 4
+(THREAD).
 Known gaps: a literal in a response code, and text in UTF-8 in quotes (RFC 6855), are errors.
 """
 
@@ -109,11 +110,12 @@ class _Reader:
             return None
         return int(atom) if atom.isdigit() else atom
 
-    def tokens(self) -> list[Token]:
-        """Read tokens, a space before each, to the end of the response."""
+    def tokens(self, *, threads: bool = False) -> list[Token]:
+        """Read tokens, a space before each (*threads* need none), to the end of the response."""
         found: list[Token] = []
         while not self.at_end:
-            self.space()
+            if not (threads and found and self._lists_meet(found[-1])):
+                self.space()
             found.append(self.token())
         return found
 
@@ -122,11 +124,14 @@ class _Reader:
         found: list[Token] = []
         while self._line[self._at : self._at + 1] != b")":
             # Lists of addresses and of body parts follow each other without a space.
-            if found and not (isinstance(found[-1], list) and self._line[self._at : self._at + 1] == b"("):
+            if found and not self._lists_meet(found[-1]):
                 self.space()
             found.append(self.token())
         self._at += 1
         return found
+
+    def _lists_meet(self, last: Token) -> bool:
+        return isinstance(last, list) and self._line[self._at : self._at + 1] == b"("
 
     def _quoted(self) -> bytes:
         match = _QUOTED.match(self._line, self._at)
@@ -192,7 +197,7 @@ def read_response(stream: BinaryIO) -> Response:
     if not isinstance(name, str) or not isinstance(tag, str):
         raise ImapError(f"neither data nor a condition: {tag!r} {name!r}")
     if name.upper() not in CONDITIONS:
-        return Response(tag, name.upper(), number, reader.tokens())
+        return Response(tag, name.upper(), number, reader.tokens(threads=name.upper() == "THREAD"))
     reader.space()
     code = reader.code()
     return Response(tag, name.upper(), number, [] if code is None else parse(code), reader.rest())

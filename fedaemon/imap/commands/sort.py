@@ -23,7 +23,7 @@ from fedaemon.imap.search.pace import Pace
 from fedaemon.imap.search.piece import Hits
 from fedaemon.imap.search.plan import wants_modseq
 from fedaemon.imap.session import Done, Session
-from fedaemon.imap.sorting import Sortable, sort
+from fedaemon.imap.sorting import Sortable, collated, sort
 from fedaemon.mailbox import columns as c
 from fedaemon.mailbox.rows import NO_DATE
 
@@ -82,7 +82,8 @@ async def _sortables(
     wanted = [field for field in _TEXTS if field in fields]
     columns = await texts(session, piece, mask, [_TEXTS[field] for field in wanted], pace) if wanted else []
     found = {
-        field: compress(column.split(b"\n"), mask) for field, column in zip(wanted, columns, strict=True)
+        field: compress(collated(column).split(b"\n"), mask)
+        for field, column in zip(wanted, columns, strict=True)
     }
     sizes, internal, sent = [
         compress(values, mask) for values in await facts(session, piece, (c.SIZE, c.INTERNAL, c.SENT))

@@ -25,6 +25,7 @@ from fedaemon.imap.session import Selected, Session
 from fedaemon.mailbox import columns as c
 from fedaemon.mailbox.text_index import TextKind, one_line
 from fedaemon.mailbox.words import SYSTEM_FLAGS
+from fedaemon.message.mime.charset import folded
 
 DAY_S: Final = 86_400
 LEAST: Final = -(2**62)
@@ -84,11 +85,15 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """*needle* is in what ``text_index`` keeps; with a *field*, such as ``list-id:``, in one of that name."""
+    """*needle* is in what ``text_index`` keeps; with a *field*, such as ``list-id:``, in one of that name.
+
+    :ivar no_headers: whether headers of parts are not looked into.
+    """
 
     kind: TextKind
     needle: bytes
     field: bytes = b""
+    no_headers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,30 +206,30 @@ def _uids(session: Session, messages: SequenceSet, *, uid: bool) -> Ranges:
 
 
 def _text(field: bytes, text: str) -> Node:
-    folded = text.casefold().encode()
-    if not folded:
-        return Every()
+    needle = folded(text).encode()
+    if not needle:
+        # It is in every field that there is, and in every text.
+        return _header(field, "") if field in _TEXTS else Every()
     if field in _TEXTS:
         # No row has a LF, but one stands between two of them.
-        return Text(_TEXTS[field], folded) if b"\n" not in folded else Except(Every())
-    needle = one_line(folded)
-    body = Inside(TextKind.BODIES, needle)
+        return Text(_TEXTS[field], needle) if b"\n" not in needle else Except(Every())
+    needle = one_line(needle)
     if field == b"BODY":
-        return body
+        return Inside(TextKind.BODIES, needle, no_headers=True)
     headers: Node = Inside(TextKind.HEADERS, needle)
     begins = _FIELD(needle)
     if begins is not None:
         # Names stand directly before their values there, and it may be one.
         headers = OneOf(headers, Inside(TextKind.HEADERS, begins[1] + begins[2]))
-    return OneOf(headers, body)
+    return OneOf(headers, Inside(TextKind.BODIES, needle))
 
 
 def _header(name: bytes, text: str) -> Node:
     """Return where a field is looked for; whether there is one at all only the header itself says."""
     if text and name in _TEXTS:
         return _text(name, text)
-    field = name.decode("utf-8", "replace").casefold().encode() + b":"
-    return Inside(TextKind.HEADERS, one_line(text.casefold().encode()), one_line(field))
+    field = folded(name.decode("utf-8", "replace")).encode() + b":"
+    return Inside(TextKind.HEADERS, one_line(folded(text).encode()), one_line(field))
 
 
 def _fact(key: keys.Key, now_s: int) -> Node:
