@@ -53,6 +53,7 @@ def pieces(line: bytes) -> list[tuple[Part, ...]]:
                 (),
             ],
         ),
+        (b"APPEND x {1+}\r\nm  {1+}\r\nn", [(X, PLAIN), (PLAIN,), ()]),
         (b"APPEND x CATENATE (URL /a)", [(X, CATENATED, UrlPart(b"/a"))]),
         (b"UID REPLACE 5 x {1+}\r\nm", [(Target(MailboxName("x"), 5), PLAIN), ()]),
     ],
@@ -65,7 +66,8 @@ def test_the_parts_of_each_piece(line: bytes, parts: list[tuple[Part, ...]]) -> 
 @pytest.mark.parametrize(
     "line",
     [
-        b"APPEND x", b"APPEND x y", b"APPEND x {1+}\r\nm ", b"APPEND x {1+}\r\nm y", b"APPEND x UTF8 ({1+}\r\nm)",
+        b"APPEND x", b"APPEND x y", b"APPEND x {1+}\r\nm ", b"APPEND x  {1+}\r\nm",
+        b"APPEND x {1+}\r\nm   {1+}\r\nn", b"APPEND x {1+}\r\nm y", b"APPEND x UTF8 ({1+}\r\nm)",
         b"APPEND x UTF8 (~{1+}\r\nm", b"APPEND x CATENATE ({1+}\r\nm)", b"APPEND x CATENATE (TEXT {1+}\r\nm",
         b"APPEND x CATENATE ()", b"APPEND x y{1+}\r\nm", b"APPEND x (\\Recent) {1+}\r\nm",
         b'APPEND x "31-Feb-2026 00:00:00 +0000" {1+}\r\nm', b'APPEND x "1-Feb-2026 00:00:00 +9900" {1+}\r\nm',

@@ -6,7 +6,6 @@ Each reads, flags, moves, deletes and adds what it can; then a strict client loo
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -187,14 +186,14 @@ def test_fetchmail(account: Account, need: Need, tmp_path: Path) -> None:
 
 @contextmanager
 def running(command: list[object]) -> Iterator[None]:
-    """A program that runs until it is told to end."""
+    """A program that waits for mail until it is killed: getmail, asked to end, may wait on."""
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
     try:
         yield
         assert process.poll() is None
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.kill()
+        process.wait()
 
 
 def test_fetchmail_idle(account: Account, need: Need, tmp_path: Path) -> None:

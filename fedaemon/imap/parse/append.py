@@ -126,6 +126,8 @@ class AppendArguments:
             elif self._replace:
                 cursor.fail("the end of the line")
             else:
+                if cursor.at(b"  "):  # multiappend() of IMAPClient sends so, and Dovecot takes it.
+                    cursor.space()
                 self._place = _Place.MESSAGE
 
     def _target(self, cursor: Cursor) -> None:
