@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from twisted.internet import tcp
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.logger import Logger
 
@@ -81,7 +82,18 @@ class EagerConnection(tcp.Server):
 
         Once TLS has started, *data* is the TLS layer's to encrypt.
         """
-        busy = self.TLS or self.disconnecting or self.dataBuffer or self._tempDataBuffer
+        if self.TLS:
+            super().write(data)  # type: ignore[no-untyped-call]
+        else:
+            self._send(data)
+
+    def startTLS(self, contextFactory: object, normal: bool = True) -> None:  # noqa: N802, N803
+        """Put the TLS layer between us and the protocol; what it has encrypted is sent at once, too."""
+        super().startTLS(contextFactory, normal)  # type: ignore[no-untyped-call]
+        self.protocol.transport.write = self._send
+
+    def _send(self, data: bytes) -> None:
+        busy = self.disconnecting or self.dataBuffer or self._tempDataBuffer
         if self.connected and not busy:
             sent = self.writeSomeData(data)
             if sent == len(data):
@@ -89,7 +101,7 @@ class EagerConnection(tcp.Server):
             # After an error the ordinary way meets it again, and ends the connection.
             if isinstance(sent, int):
                 data = data[sent:]
-        super().write(data)  # type: ignore[no-untyped-call]
+        FileDescriptor.write(self, data)
 
 
 def open_listeners(
