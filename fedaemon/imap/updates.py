@@ -8,6 +8,7 @@ Invariants: each change is told once; EXPUNGE comes before the numbers that foll
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 from fedaemon.imap import writer
 from fedaemon.imap.flags import SYSTEM, FlagTexts
@@ -17,6 +18,9 @@ from fedaemon.imap.session import BLOCK, Selected, Session
 from fedaemon.mailbox.live import Now
 from fedaemon.mailbox.view import Difference
 from fedaemon.mailbox.words import MAX_KEYWORDS
+
+LINES: Final = 500
+"""So many are queued at once: some 30 kB."""
 
 
 async def tell(session: Session, *, may_expunge: bool) -> None:
@@ -68,8 +72,12 @@ async def say_difference(session: Session, difference: Difference) -> None:
     if difference.expunged:
         say_expunged(session, difference)
     texts = FlagTexts(session)
-    for number, uid, flags, modseq in difference.changed:
-        session.say(changed_line(session, number, uid, texts.text(uid, flags), modseq))
+    for at in range(0, len(difference.changed), LINES):
+        lines = [
+            changed_line(session, number, uid, texts.text(uid, flags), modseq)
+            for number, uid, flags, modseq in difference.changed[at : at + LINES]
+        ]
+        session.say(b"".join(lines))
         if session.queued >= BLOCK:
             await Room()
     if difference.added:
@@ -78,20 +86,15 @@ async def say_difference(session: Session, difference: Difference) -> None:
             say_recent(session, selected)
 
 
-def changed_line(session: Session, number: int, uid: int, flags: bytes | None, modseq: int) -> bytes:
+def changed_line(session: Session, number: int, uid: int, flags: bytes, modseq: int) -> bytes:
     """Return the line that tells of a message's flags, and its mod-sequence where that is enabled.
-
-    :param flags: None where they are not told (STORE with .SILENT).
 
     Spec: RFC 9051 7.5.2, RFC 7162 3.1.4, RFC 9586 3.4
     """
-    items = [] if session.uid_only else [b"UID %d" % uid]
-    if flags is not None:
-        items.append(b"FLAGS " + flags)
-    if session.condstore:
-        items.append(b"MODSEQ (%d)" % modseq)
-    name, first = (b"UIDFETCH", uid) if session.uid_only else (b"FETCH", number)
-    return b"* %d %b (%b)\r\n" % (first, name, b" ".join(items))
+    end = b" MODSEQ (%d))\r\n" % modseq if session.condstore else b")\r\n"
+    if session.uid_only:
+        return b"* %d UIDFETCH (FLAGS %b%b" % (uid, flags, end)
+    return b"* %d FETCH (UID %d FLAGS %b%b" % (number, uid, flags, end)
 
 
 def say_expunged(session: Session, difference: Difference) -> None:
@@ -118,8 +121,10 @@ def say_flags(session: Session, selected: Selected) -> None:
 
 def say_recent(session: Session, selected: Selected) -> None:
     """Tell how many messages are \\Recent in this session. Spec: RFC 3501 7.3.2"""
-    there = Ranges(selected.recent).slices(selected.view.uids())
-    count = sum(stop - start for start, stop in there)
+    count = 0
+    if selected.recent:
+        there = Ranges(selected.recent).slices(selected.view.uids())
+        count = sum(stop - start for start, stop in there)
     session.say(writer.untagged(b"%d" % count, b"RECENT"))
 
 

@@ -178,7 +178,9 @@ class Round:
 
     async def _turn(self) -> None:
         if self._clock.seconds() < self._at:
-            self._arm()  # it rings now and then, see ``LONGEST_SLEEP_S``
+            # It rings now and then, see ``LONGEST_SLEEP_S``, and perhaps for a round that has begun already.
+            if self._at < inf:
+                self._arm()
             return
         self._at = inf
         try:

@@ -22,6 +22,7 @@ from fedaemon.net.sessions import FOREVER
 from fedaemon.pop3 import events
 from fedaemon.pop3.engine import ServerEngine
 from fedaemon.pop3.service import Pop3Service
+from fedaemon.store.interface import Content
 
 if TYPE_CHECKING:
     from fedaemon.pop3.protocol import Pop3Protocol
@@ -45,7 +46,12 @@ class Answers:
 
     def to(self, event: events.Event) -> Deferred[None]:
         """Do what *event* asks for; fire when that is done, whatever came of it."""
-        return Deferred.fromCoroutine(_ANSWERS[type(event)](self, event)).addErrback(self._refuse)
+        if isinstance(event, events.Retrieve):
+            # Asked for each message: a coroutine would take 7 of its 100 µs.
+            answered = self._retrieve(event)
+        else:
+            answered = Deferred.fromCoroutine(_ANSWERS[type(event)](self, event))
+        return answered.addErrback(self._refuse)
 
     def _refuse(self, failure: Failure) -> None:
         error: BaseException = failure.value  # type: ignore[assignment]
@@ -109,10 +115,12 @@ class Answers:
         )
         self._engine.logged_in(maildrop)
 
-    async def _retrieve(self, event: events.Retrieve) -> None:
+    def _retrieve(self, event: events.Retrieve) -> Deferred[None]:
         assert self.account is not None
         mailbox_id = self._engine.maildrop.mailbox_id
-        content = await self._service.content(self.account, mailbox_id, event.uid)
+        return self._service.content(self.account, mailbox_id, event.uid).addCallback(self._found)
+
+    def _found(self, content: Content | None) -> None:
         if content is None:
             self._engine.gone()
         else:
@@ -143,7 +151,6 @@ _ANSWERS: dict[type, Callable[[Answers, Any], Coroutine[Deferred[Any], Any, None
     events.AuthStart: Answers._auth_start,
     events.AuthResponse: Answers._auth_response,
     events.AuthCancel: Answers._auth_cancel,
-    events.Retrieve: Answers._retrieve,
     events.Update: Answers._update,
     events.Abuse: Answers._abuse,
 }

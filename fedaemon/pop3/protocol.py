@@ -95,6 +95,7 @@ class Pop3Protocol(ServerConnection):
 
     def shut_down(self) -> None:
         """See ``net.sessions.Session``: at once, or after the message or decision that is under way."""
+        self.hurry()
         self._stopping = True
         if self.speechless:
             self.transport.abortConnection()

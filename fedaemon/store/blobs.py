@@ -197,13 +197,14 @@ class Blobs:
 
         A file is opened when it is read: whoever reads holds a reference until done.
         """
-        record = _get(snapshot, blob_id)
-        if record["place"] == "file":
-            return FileContent(self._layout.blob(blob_id), record["size"])
+        # Only inline blobs have octets here, and most are inline: their records need not be read.
         data = snapshot.get((BLOB_BYTES, blob_id))
-        if data is None:
+        if data is not None:
+            return MemoryContent(data)
+        record = _get(snapshot, blob_id)
+        if record["place"] != "file":
             raise StoreError(f"the content of blob {blob_id} is missing; run fedaemonctl verify")
-        return MemoryContent(data)
+        return FileContent(self._layout.blob(blob_id), record["size"])
 
     def size(self, snapshot: Snapshot, blob_id: str) -> int:
         """Return the length of a blob in octets; raises StoreError when there is no such blob."""

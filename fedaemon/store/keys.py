@@ -14,7 +14,6 @@ Limits: integers 0..2**64-1. KEY_OCTETS in all: LMDB takes 511, one of which is 
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
 
 from fedaemon.store.errors import StoreError
 from fedaemon.store.interface import Key
@@ -31,10 +30,9 @@ def encode_key(key: Key) -> bytes:
     """Return *key* as octets; raises StoreError when a part cannot be encoded or the whole is too long."""
     pieces = []
     for part in key:
-        kind = type(part)
-        if kind is str:
+        if isinstance(part, str):
             pieces.append(_text_part(part))
-        elif kind is int:
+        elif type(part) is int:
             try:
                 pieces.append(_pack_integer(_INTEGER, part))
             except struct.error as error:
@@ -47,13 +45,11 @@ def encode_key(key: Key) -> bytes:
     return data
 
 
-@lru_cache(4096)
 def _text_part(part: str) -> bytes:
-    """Encode text with tag and end; the names of spaces, domains and accounts come again and again."""
-    piece = part.encode() if part.isascii() else _text(part)
-    if b"\x00" in piece:
-        piece = piece.replace(b"\x00", b"\x00\xff")
-    return b"\x03%b\x00" % piece
+    """Encode text with tag and end."""
+    if part.isascii() and "\0" not in part:
+        return b"\x03%b\x00" % part.encode()
+    return b"\x03%b\x00" % _text(part).replace(b"\x00", b"\x00\xff")
 
 
 def _text(part: object) -> bytes:
@@ -65,11 +61,9 @@ def _text(part: object) -> bytes:
 
 
 def _other(part: object) -> bytes:
-    """Encode a part that is bytes or of a subclass of text (an enumeration, a NewType's carrier)."""
+    """Encode a part that is bytes."""
     if isinstance(part, bytes):
         return b"\x02%b\x00" % part.replace(b"\x00", b"\x00\xff")
-    if isinstance(part, str):
-        return b"\x03%b\x00" % _text(part).replace(b"\x00", b"\x00\xff")
     raise StoreError(f"a key holds text, bytes and integers, not {type(part).__name__}")
 
 

@@ -219,6 +219,64 @@ def _remove_row(mailbox_id: str, transaction: Transaction) -> None:
     states.save(transaction, mailbox_id, before, after)
 
 
+def test_quiet_and_loud_lines_of_one_span(lab: Lab) -> None:
+    """With .SILENT and CONDSTORE, flags are told of just those that another session changed, in their places."""
+    for enable, uid, answer, first in (
+        (b"IMAP4rev2 CONDSTORE", b"", b"* %d FETCH (", b"UID %d "),
+        (b"IMAP4rev2 CONDSTORE UIDONLY", b"UID ", b"* %d UIDFETCH (", b""),
+    ):
+        client, other = modern(lab, enable), modern(lab)
+        other.send(rb"STORE 2,4 +FLAGS.SILENT (\Flagged)")
+        answers = client.send(uid + rb"STORE 1:4 +FLAGS.SILENT (\Draft)")
+        modseq = state_of(lab).modseq
+        assert answers == [
+            *(
+                answer % n + (first % n if first else b"") + flags + b"MODSEQ (%d))" % modseq
+                for n in range(1, 5)
+                for flags in [rb"FLAGS (\Flagged \Draft) " if n in (2, 4) else b""]
+            ),
+            b"OK Stored",
+        ]
+        other.send(rb"STORE 1:4 FLAGS.SILENT ()")
+
+
+def test_of_messages_in_several_spans_some_are_gone_and_some_modified(lab: Lab) -> None:
+    """Each that was changed is told once, under its own number; the rest by their numbers in MODIFIED."""
+    lab.deliver(*[b"x"] * 1_200)
+    seal(lab)
+    client, other = modern(lab), modern(lab)
+    modseq = state_of(lab).modseq
+    other.send(rb"STORE 3,700 FLAGS.SILENT (\Deleted)")
+    other.send(b"EXPUNGE")
+    other.send(rb"UID STORE 4,600,1203 FLAGS.SILENT (\Flagged)")
+    *answers, end = client.send(rb"STORE 2:5,400:1204 (UNCHANGEDSINCE %d) FLAGS (\Seen)" % modseq)
+    assert end == b"NO [MODIFIED 3:4,600,700,1203] " + GONE
+    places = [n for n in (2, 5, *range(400, 1205)) if n not in (600, 700, 1203)]
+    modseq = state_of(lab).modseq
+    assert [each for each in answers if rb"\Seen" in each] == [
+        rb"* %d FETCH (UID %d FLAGS (\Seen) MODSEQ (%d))" % (n, n, modseq) for n in places
+    ]
+
+
+@pytest.mark.parametrize(
+    ("enable", "line"),
+    [
+        (b"IMAP4rev2", rb"* %(n)d FETCH (UID %(n)d FLAGS (\Seen))"),
+        (b"CONDSTORE IMAP4rev2", rb"* %(n)d FETCH (UID %(n)d FLAGS (\Seen) MODSEQ (%(m)d))"),
+        (b"UIDONLY IMAP4rev2", rb"* %(n)d UIDFETCH (FLAGS (\Seen))"),
+    ],
+)
+def test_another_session_is_told_of_many(lab: Lab, client: Client, enable: bytes, line: bytes) -> None:
+    """Of each message once, in order."""
+    lab.deliver(*[b"x"] * 1_100)
+    seal(lab)
+    other = modern(lab, enable)
+    client.send(rb"NOOP")
+    client.send(rb"STORE 1:* FLAGS.SILENT (\Seen)")
+    modseq = state_of(lab).modseq
+    assert other.send(b"NOOP")[:-1] == [line % {b"n": n, b"m": modseq} for n in range(1, 1_105)]
+
+
 def test_without_sequence_numbers(lab: Lab) -> None:
     """RFC 9586: answers name UIDs, and the command has to."""
     client = modern(lab, b"IMAP4rev2 UIDONLY")

@@ -14,6 +14,7 @@ from fedaemon.store.errors import StoreError
 from fedaemon.store.interface import Content, Transaction
 from fedaemon.store.lmdb_engine import LmdbEngine
 from fedaemon.store.locks import backup_hold
+from fedaemon.store.spaces import BLOB, BLOB_BYTES
 
 SMALL, EDGE, LARGE = b"small", b"e" * INLINE_OCTETS, b"l" * (INLINE_OCTETS + 1)
 
@@ -121,6 +122,25 @@ def test_while_a_backup_collects_no_file_goes(engine: LmdbEngine) -> None:
         assert [path.name for path in files(engine)] == [blob_id]
     engine.blobs.sweep(engine, age_s=-1)
     assert files(engine) == []
+
+
+@pytest.mark.parametrize(("data", "said"), [(SMALL, "content of blob .* is missing"), (LARGE, "no blob")])
+def test_a_blob_that_lost_what_names_its_content(engine: LmdbEngine, data: bytes, said: str) -> None:
+    """Its octets, or its record without which a file is not looked for."""
+    blob_id = add(engine, data)
+    space = BLOB_BYTES if data is SMALL else BLOB
+    engine.transact(lambda transaction: transaction.delete((space, blob_id)))
+    with pytest.raises(StoreError, match=said):
+        read(engine, blob_id)
+
+
+def test_small_content_can_be_read_without_its_record(engine: LmdbEngine) -> None:
+    """Mail outlives damage to what is kept beside it; verify says what is wrong."""
+    blob_id = add(engine, SMALL)
+    engine.transact(lambda transaction: transaction.put((BLOB, blob_id), b"damaged"))
+    assert read(engine, blob_id) == SMALL
+    with pytest.raises(StoreError):
+        release(engine, blob_id)
 
 
 def test_a_missing_file_is_said_when_it_is_read(engine: LmdbEngine) -> None:

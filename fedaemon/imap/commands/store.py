@@ -10,7 +10,7 @@ Limits: SLICE messages in one turn, LONG_TAIL_SLICE of a mailbox with many messa
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import compress
@@ -21,15 +21,20 @@ from fedaemon.imap.addressing import Addressed, addressed
 from fedaemon.imap.commands.expunge import ExpungeIssued, need_writable
 from fedaemon.imap.condstore import enable_condstore
 from fedaemon.imap.events import Command
+from fedaemon.imap.fetch.heads import flags_of, heads
+from fedaemon.imap.fetch.plan import Plan
+from fedaemon.imap.fetch.spans import Span, spans
+from fedaemon.imap.fetch.streaming import say
 from fedaemon.imap.flags import FlagTexts, read_flags
-from fedaemon.imap.operations import Room, Turn, Write
+from fedaemon.imap.operations import Turn, Write
+from fedaemon.imap.parse.fetch import Item
 from fedaemon.imap.parse.store import Store, StoreMode
 from fedaemon.imap.sequence_set import Ranges
-from fedaemon.imap.session import BLOCK, Done, Session
-from fedaemon.imap.updates import changed_line, say_difference, sync
+from fedaemon.imap.session import Done, Session
+from fedaemon.imap.updates import say_difference, sync
 from fedaemon.mailbox import words
 from fedaemon.mailbox.changing import Mode, change_flags
-from fedaemon.mailbox.columns import GONE, KEYWORDS, PLANES, UidRanges
+from fedaemon.mailbox.columns import KEYWORDS, PLANES, UidRanges
 from fedaemon.mailbox.opened import Chunk
 from fedaemon.mailbox.view import Difference, View
 from fedaemon.store.interface import Transaction
@@ -87,7 +92,7 @@ async def run(session: Session, arguments: Store, command: Command) -> Done:
         difference = await sync(session, may_expunge=False)
         # Nothing can be told before messages that another session expunged are: all of it is told with them.
         if not outcome.changed or selected.view.chunks is not chunks:
-            gone |= await _tell(session, part, _meant(part, outcome), difference, after)
+            gone |= await _tell(session, part, outcome, difference, after)
     return _done(found, modified, gone, arguments, uid=command.uid)
 
 
@@ -109,12 +114,13 @@ def _change(
 
 
 async def _tell(
-    session: Session, part: Addressed, meant: bytearray, difference: Difference, after: _Flags | None
+    session: Session, part: Addressed, outcome: _Outcome, difference: Difference, after: _Flags | None
 ) -> set[int]:
     """Say what the client is to hear of a slice; return the places of messages that are gone.
 
     :param after: with .SILENT, what the client takes the flags of a message to be: those are not told.
     """
+    meant = _meant(part, outcome)
     if after is not None and not session.condstore:
         told = [
             each for each in difference.changed if not meant[each[0] - 1] or each[2] != after(each[0] - 1)
@@ -123,33 +129,44 @@ async def _tell(
         return set()
     others = [each for each in difference.changed if not meant[each[0] - 1]]
     await say_difference(session, replace(difference, changed=others))
-    texts, gone = FlagTexts(session), set[int]()
-    for place, uid, flags, modseq in _rows(session.need_selected.view.chunks, part, meant):
-        if flags & GONE:
-            gone.add(place)
-            continue
-        text = None if after is not None and flags == after(place) else texts.text(uid, flags)
-        session.say(changed_line(session, place + 1, uid, text, modseq))
-        if session.queued >= BLOCK:
-            await Room()
+    lines, gone = _Lines(session, after), set[int]()
+    for each in spans(session.need_selected.view, part.parts):
+        span = each
+        if outcome.modified:
+            span = span.only([at for at, number in enumerate(span.numbers) if meant[number - 1]])
+        if span.chunk.live is not None:
+            live = list(map(span.chunk.live.__getitem__, span.rows))
+            gone.update(number - 1 for number, here in zip(span.numbers, live, strict=True) if not here)
+            span = span.only(list(compress(range(len(live)), live)))
+        await say(session, lines.of(span))
     return gone
 
 
-def _rows(
-    chunks: tuple[Chunk, ...], part: Addressed, meant: bytearray
-) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (place, UID, flags, mod-sequence) of the messages of *part* that are *meant*; all are in *chunks*."""
-    rest = iter(chunks)
-    chunk = next(rest)
-    row = 0
-    for place in part.places():
-        if not meant[place]:
-            continue
-        uid = part.uids[place]
-        while chunk.uids[-1] < uid:
-            chunk, row = next(rest), 0
-        row = bisect_left(chunk.uids, uid, row)
-        yield place, uid, chunk.flags_at(row), chunk.modseqs[row]
+class _Lines:
+    """Writes what is told of the messages of a STORE: UID, FLAGS, and MODSEQ where that is enabled.
+
+    :param after: as ``_tell`` has it.
+    """
+
+    __slots__ = ("_after", "_loud", "_quiet", "_texts")
+
+    def __init__(self, session: Session, after: _Flags | None) -> None:
+        first = () if session.uid_only else (Item.UID,)
+        last = (Item.MODSEQ,) if session.condstore else ()
+        self._loud = Plan((*first, Item.FLAGS, *last), (), (), session.uid_only, sets_seen=False)
+        self._quiet = replace(self._loud, columns=(*first, *last))
+        self._after = after
+        self._texts = FlagTexts(session)
+
+    def of(self, span: Span) -> bytes:
+        """Return the lines for a span; in quiet ones nothing is said of flags that the client knows."""
+        if self._after is None:
+            return b"".join(heads(self._loud, self._texts, span, {}))
+        lines = heads(self._quiet, self._texts, span, {})
+        for at, flags in enumerate(flags_of(span.chunk, span.rows)):
+            if flags != self._after(span.numbers[at] - 1):
+                (lines[at],) = heads(self._loud, self._texts, span.only([at]), {})
+        return b"".join(lines)
 
 
 def _meant(part: Addressed, outcome: _Outcome) -> bytearray:

@@ -11,8 +11,7 @@ is in it stay.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from fedaemon.errors import Refused
 from fedaemon.imap.fetch.decoding import DECODERS, IDENTITY, Decoder, decoded_pieces
@@ -22,12 +21,23 @@ from fedaemon.imap.session import BLOCK
 from fedaemon.imap.writer import literal_header
 from fedaemon.mailbox.rows import Mail
 from fedaemon.message.mime.part import Part
-from fedaemon.message.mime.sections import find_part, header_fields, section_range
+from fedaemon.message.mime.sections import find_part, header_fields, message_range, section_range
 from fedaemon.message.mime.stored_shape import StoredShape
+from fedaemon.store.content import MemoryContent
 from fedaemon.store.interface import Content
 
 HEADER_OCTETS: Final = 2 * BLOCK
 """Headers of 10 KiB are long; without a limit their lines would be looked through for more than a turn."""
+
+_TEXTS: Final = {
+    b"": "",
+    b"HEADER": "HEADER",
+    b"HEADER.FIELDS": "HEADER",
+    b"HEADER.FIELDS.NOT": "HEADER",
+    b"TEXT": "TEXT",
+    b"MIME": "MIME",
+}
+"""What the texts of sections are cut out of."""
 
 Partial = tuple[int, int] | None
 """The first octet that is asked for, and how many."""
@@ -39,8 +49,7 @@ class UnknownEncoding(Refused):
     imap_code = b"UNKNOWN-CTE"
 
 
-@dataclass(frozen=True, slots=True)
-class Octets:
+class Octets(NamedTuple):
     """Octets of the content as they are, from *start* to *stop*."""
 
     name: bytes
@@ -60,7 +69,7 @@ class Octets:
 
     def read(self, at: int) -> bytes:
         """Return the block that begins with the octet *at* of the content; raises StoreError."""
-        data = b"".join(self.content.chunks(BLOCK, at, min(at + BLOCK, self.stop)))
+        data = _read(self.content, at, min(at + BLOCK, self.stop))
         return data if self.binary or b"\0" not in data else data.replace(b"\0", b"\x80")
 
     def whole(self) -> bytes:
@@ -68,8 +77,7 @@ class Octets:
         return self.head() + b"".join(map(self.read, range(self.start, self.stop, BLOCK)))
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(NamedTuple):
     """Some fields of the header from *start* to *stop*; *is_cut* when that is not all of it."""
 
     name: bytes
@@ -88,7 +96,7 @@ class Fields:
 
     def whole(self) -> bytes:
         """Return item and fields; raises StoreError."""
-        header = b"".join(self.content.chunks(BLOCK, self.start, self.stop))
+        header = _read(self.content, self.start, self.stop)
         if self.is_cut:
             header = header.rstrip(b"\r\n") + b"\r\n\r\n"
         text = header_fields(header, self.fields, exclude=self.exclude).replace(b"\0", b"\x80")
@@ -96,8 +104,7 @@ class Fields:
         return self.name + b" " + literal_header(last - first) + text[first:last]
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """The octets from *start* to *stop* without their transfer encoding, or only how many that are."""
 
     name: bytes
@@ -119,7 +126,7 @@ class Decoded:
 
     def read(self, at: int) -> bytes:
         """Return the encoded block that begins with the octet *at* of the content; raises StoreError."""
-        return b"".join(self.content.chunks(BLOCK, at, min(at + BLOCK, self.stop)))
+        return _read(self.content, at, min(at + BLOCK, self.stop))
 
     def whole(self) -> bytes:
         """Return item and octets; raises StoreError."""
@@ -197,10 +204,12 @@ class Opened:
 
     def _section(self, name: bytes, item: BodySection) -> Cut | bytes:
         section = item.section
-        text = section.text.partition(b".")[0].decode("ascii")
-        place: tuple[int, int] | None = (0, self.content.size)
-        if section.part or text:
+        text = _TEXTS[section.text]
+        place: tuple[int, int] | None
+        if section.part:
             place = section_range(self.parts, section.part, text, self.prefix_octets)
+        else:
+            place = self._of_whole(text)
         if place is None:
             return name + b" {0}\r\n"
         start, stop = place
@@ -209,6 +218,21 @@ class Opened:
             exclude = section.text.endswith(b"NOT")
             return Fields(name, self.content, start, end, section.fields, exclude, end < stop, item.partial)
         return Octets(name, self.content, *window(start, stop, item.partial), binary=False)
+
+    def _of_whole(self, text: str) -> tuple[int, int] | None:
+        """Return a section of the whole message; where its header ends is known without the parts."""
+        octets = self.content.size
+        body_at = 0
+        if text:
+            body_at = min(self.prefix_octets + StoredShape(self._shape).header_octets, octets)
+        return message_range(body_at, octets, text)
+
+
+def _read(content: Content, start: int, stop: int) -> bytes:
+    """Return octets of *content*, BLOCK of them from a file at a time; raises StoreError."""
+    if type(content) is MemoryContent:
+        return content.data[start:stop]
+    return b"".join(content.chunks(BLOCK, start, stop))
 
 
 def window(start: int, stop: int, partial: Partial) -> tuple[int, int]:

@@ -55,7 +55,7 @@ class Body:
     def is_whole(self) -> bool:
         """Whether it is the whole message, so that its parts do not matter."""
         if isinstance(self.item, BodySection):
-            return self.item.section == Section()
+            return not self.item.section.part and not self.item.section.text
         return not self.item.part
 
 

@@ -4,21 +4,26 @@ A piece is a sealed chunk, or so many rows of the tail, which may be the whole m
 octets, 1 for the rows that are meant (``mailbox.columns``).
 
 Standards: RFC 9051 2.3.1.2 (sequence numbers).
-Limits: PIECE_ROWS.
+Limits: PIECE_ROWS, SPARSE.
 """
 
 from __future__ import annotations
 
+import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import compress, count
+from itertools import compress
 from typing import Final
 
 from fedaemon.mailbox.keeping import CHUNK_ROWS
 from fedaemon.mailbox.view import View
 
 PIECE_ROWS: Final = CHUNK_ROWS
+SPARSE: Final = 8
+"""Where at most one row of so many is meant, looking for each is twice as fast as going through all."""
+
+_EACH: Final = re.compile(rb"\x01").finditer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,10 +69,15 @@ class Hits:
 
     def numbers(self, *, uid: bool) -> array[int]:
         """Return their UIDs, or else their sequence numbers."""
-        if uid:
-            return array("I", compress(self.piece.uids, self.mask))
-        ordered = compress(self.mask, self.piece.shown)
-        return array("I", compress(count(self.piece.before + 1), ordered))
+        piece, mask = self.piece, self.mask
+        rows: Sequence[int] = piece.uids
+        if not uid:
+            if 0 in piece.shown:
+                mask = bytes(compress(mask, piece.shown))
+            rows = range(piece.before + 1, piece.before + 1 + len(mask))
+        if mask.count(1) * SPARSE <= len(mask):
+            return array("I", [rows[found.start()] for found in _EACH(mask)])
+        return array("I", compress(rows, mask))
 
     def modseqs(self) -> array[int]:
         """Return their mod-sequences."""

@@ -30,7 +30,9 @@ async def say_numbers(session: Session, name: bytes, numbers: array[int], modseq
     """
     session.say(b"* " + name)
     for start in range(0, len(numbers), NUMBERS):
-        session.say(b"".join([b" %d" % number for number in numbers[start : start + NUMBERS]]))
+        some = tuple(numbers[start : start + NUMBERS])
+        # One format for all takes little more than half the time of one for each.
+        session.say(b" %d" * len(some) % some)
         if session.queued >= BLOCK:
             await Room()
     session.say(b"\r\n" if modseq is None else b" (MODSEQ %d)\r\n" % modseq)

@@ -99,6 +99,8 @@ HEADER = b"A: 1\r\nB : 2\r\n\tfolded\r\na: 3\r\nno field\r\n\r\n"
         (HEADER, [b"C"], False, b"\r\n"),
         (b"A: 1\nB: 2\n\nA: body\n", [b"A"], False, b"A: 1\n\r\n"),
         (b"B: 1\r\nA: cut off", [b"a"], False, b"A: cut off"),
+        (b"B: 1\r\nA", [b"a"], False, b""),
+        (b"B: 1\r\nA", [b"a"], True, b"B: 1\r\nA"),
         (b"B: 1\r\nA: 2\r\n", [b"a"], True, b"B: 1\r\n"),
         (b"\r\n", [b"a"], False, b"\r\n"),
         (b"", [b"a"], True, b""),

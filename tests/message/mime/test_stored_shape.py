@@ -96,6 +96,7 @@ def test_a_shape_not_made_yet_is_all_zero() -> None:
     """Only the lengths stand there."""
     assert not is_made(b"xx" + bytes(32), 2)
     assert is_made(b"xx" + RECORD, 2)
+    assert is_made(bytes(31) + b"\1")
     with pytest.raises(ValueError):
         is_made(bytes(31))
 
