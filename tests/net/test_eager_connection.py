@@ -25,7 +25,7 @@ def pair() -> Iterator[tuple[EagerConnection, socket.socket, MemoryReactor]]:
     ours.setblocking(False)
     theirs.setblocking(False)
     reactor = MemoryReactor()
-    connection = EagerConnection(ours, Protocol(), ("", 0), None, 1, reactor)
+    connection = EagerConnection(ours, Protocol(), ("", 0), None, 1, reactor)  # type: ignore[arg-type]
     yield connection, theirs, reactor
     theirs.close()
     ours.close()
