@@ -57,7 +57,6 @@ class ImapProtocol(ServerConnection):
         self._ready: Request | None = None
         self._for_room: Request | None = None
         self._for_tls: Request | None = None
-        self._reading = True
         self._blocked = False
         self._heard = False
         self._log_in_by: float | None = None
@@ -313,14 +312,7 @@ class ImapProtocol(ServerConnection):
     def _mind_input(self) -> None:
         """Read as long as not too much waits."""
         held = self.engine.buffered + (self._deflation.held if self._deflation is not None else 0)
-        wanted = held <= BUFFERED or self.closing
-        if wanted is self._reading or not self.open:
-            return
-        self._reading = wanted
-        if wanted:
-            self.transport.resumeProducing()
-        else:
-            self.transport.pauseProducing()
+        self.read_on(held <= BUFFERED)
 
 
 class ImapFactory(ServerFactory):

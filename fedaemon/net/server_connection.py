@@ -94,6 +94,7 @@ class ServerConnection(Protocol, ABC):
         self.closing = False
         self._proxy: ProxyParser | None = None
         self._handshaking = False
+        self._reading = True
 
     # -- what a service fills in
 
@@ -201,6 +202,20 @@ class ServerConnection(Protocol, ABC):
         self.protected()
         if self.service.implicit_tls:
             self.greet()
+
+    def read_on(self, wanted: bool) -> None:
+        """Read what the peer sends, or leave it where it is until there is room for it.
+
+        While the connection closes it is always read: the peer's part of closing TLS is among it.
+        """
+        wanted = wanted or self.closing or self.engine.closed
+        if wanted is self._reading or not self.open:
+            return
+        self._reading = wanted
+        if wanted:
+            self.transport.resumeProducing()
+        else:
+            self.transport.pauseProducing()
 
     def acknowledge(self) -> None:
         """Acknowledge at once what has arrived, of which the rest is still to come.

@@ -52,7 +52,6 @@ class Pop3Protocol(ServerConnection):
         self.address = ""
         self._answers = Answers(service, self.engine, self)
         self._turn: Any = None
-        self._reading = True
         self._blocked = False
         self._running = False
         self._waiting = False
@@ -191,14 +190,7 @@ class Pop3Protocol(ServerConnection):
 
     def _mind_input(self) -> None:
         """Read as long as not too many commands wait."""
-        wanted = self.engine.buffered <= BUFFERED
-        if wanted is self._reading or not self.open or self.closing:
-            return
-        self._reading = wanted
-        if wanted:
-            self.transport.resumeProducing()
-        else:
-            self.transport.pauseProducing()
+        self.read_on(self.engine.buffered <= BUFFERED)
 
 
 class Pop3Factory(ServerFactory):
