@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -29,7 +29,6 @@ from fedaemon import delivery_setup as setup
 from fedaemon.accounts.authenticator import Authenticator
 from fedaemon.accounts.lockout import Lockout
 from fedaemon.accounts.revocation import Revocation
-from fedaemon.accounts.sasl import MECHANISMS
 from fedaemon.config import BadSettings, Listener, Settings, read_settings
 from fedaemon.delivery.capture import CaptureFinder, CaptureTransport
 from fedaemon.delivery.hooks.client import HookClient
@@ -38,38 +37,28 @@ from fedaemon.delivery.manager import DeliveryManager, wall_clock_ms
 from fedaemon.delivery.mx import HostFinder
 from fedaemon.delivery.remote import Finder
 from fedaemon.delivery.retention import Retention
-from fedaemon.delivery.routes import match
 from fedaemon.delivery.sites.registry import Sites
 from fedaemon.delivery.tls_policy.finder import Policies, PolicyFinder
 from fedaemon.delivery.tls_policy.results import TlsResults, policy_type
 from fedaemon.delivery.tls_policy.sts import NoPolicies, StsPolicies
 from fedaemon.delivery.transport import Transport
 from fedaemon.errors import MailError
-from fedaemon.imap.protocol import ImapFactory
-from fedaemon.imap.service import ImapService
 from fedaemon.mailauth.signer import Signer
 from fedaemon.mailbox.live import LiveMailboxes
 from fedaemon.mailbox.shaping import Shaper
 from fedaemon.mailbox.upkeep import Upkeep, UpkeepSettings
-from fedaemon.message.address import Address, parse_address
 from fedaemon.net import systemd
 from fedaemon.net.https import HttpsClient
 from fedaemon.net.listeners import CannotListen, Listeners, open_listeners
-from fedaemon.net.resolver import Mx, Resolver
+from fedaemon.net.resolver import Resolver
 from fedaemon.net.sessions import Sessions
 from fedaemon.net.threads import WorkerThreads
 from fedaemon.net.tls import BadCertificate, ClientTls, ServerTls
-from fedaemon.pop3.protocol import Pop3Factory
-from fedaemon.pop3.service import Pop3Service
-from fedaemon.smtp.engine_settings import EngineSettings
-from fedaemon.smtp.protocol import SmtpFactory, SmtpService
+from fedaemon.services_setup import Factory, Parts, Services, factory_of
 from fedaemon.smtp.session_result import SessionResult
 from fedaemon.smtp.transport import SmtpTransport
 from fedaemon.store.async_store import AsyncStore
 from fedaemon.store.lmdb_engine import LmdbEngine
-from fedaemon.store.spool import Spool
-from fedaemon.submission.intake import Intake, never_refuses
-from fedaemon.submission.policy import MxPolicy, Policy, Rules, SubmissionPolicy
 
 DRAIN_S = 15.0
 """How long sessions may go on with the transaction they are in when the server stops."""
@@ -77,20 +66,8 @@ HASH_THREADS = max(2, (os.cpu_count() or 2) // 2)
 """A password hash takes 70 ms of a processor: half of them at most, so that mail goes on meanwhile."""
 FILE_THREADS = 4
 """For large messages, which are files: enough that one slow fsync does not hold up the others."""
-NULL_MX_PATIENCE_S = 5.0
-"""How long a client waits at RCPT for DNS; a domain about which nothing is known by then is taken."""
 
-IMAP_IDLE_S = 1860.0
-"""RFC 9051 5.4: a session may be idle for at least half an hour."""
-POP3_IDLE_S = 600.0
-"""RFC 1939 3: a session may be idle for at least ten minutes."""
 TRUST_AD = {"auto": None, "yes": True, "no": False}
-
-FACTORIES: dict[str, type[SmtpFactory | Pop3Factory | ImapFactory]] = {
-    "imap": ImapFactory,
-    "pop3": Pop3Factory,
-}
-"""The services that do not speak SMTP."""
 
 log = Logger()
 
@@ -110,7 +87,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         self._on_ready = on_ready
         self._server_tls = _server_tls(settings)
         self._client_tls = ClientTls(settings.delivery.ca_file)
-        self._factories: dict[Listener, SmtpFactory | Pop3Factory | ImapFactory] = {}
+        self._factories: dict[Listener, Factory] = {}
         self._listening: dict[Listener, Listeners] = {}
         self._watchdog: LoopingCall | None = None
 
@@ -122,7 +99,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             self._listen(listener)
 
     def _listen(self, listener: Listener) -> None:
-        factory = FACTORIES.get(listener.service, SmtpFactory)()
+        factory = factory_of(listener)
         self._listening[listener] = open_listeners(self._reactor, [listener], [factory])
         self._factories[listener] = factory
 
@@ -273,129 +250,20 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
 
     def _install_services(self) -> None:
         """Give every listener its service; connections that exist keep the one they have."""
-        limits = self.settings.limits
-        rules = Rules(
-            hostname=self.settings.server.hostname,
-            max_received=limits.max_received,
-            header_octets=limits.header_size,
-            daily_messages_per_account=limits.daily_messages_per_account,
-            daily_messages_per_domain=limits.daily_messages_per_domain,
-            show_client=self.settings.submission.show_client,
-            postmaster=_address(self.settings.server.postmaster),
-            max_hold_s=limits.max_hold_s,
-            quota_octets=self.settings.mailboxes.quota or None,
-        )
-        policies: dict[str, Policy] = {"submission": SubmissionPolicy(rules), "mx": MxPolicy(rules)}
-        intakes = {name: self._intake(policy) for name, policy in policies.items()}
-        for listener, factory in self._factories.items():
-            if isinstance(factory, Pop3Factory):
-                factory.service = self._pop3_service(listener)
-            elif isinstance(factory, ImapFactory):
-                factory.service = self._imap_service(listener)
-            else:
-                factory.service = self._service(listener, intakes[listener.service])
-
-    def _intake(self, policy: Policy) -> Intake:
-        return Intake(
-            self.store,
-            self.store.blobs,
-            policy,
-            new_spool=self._new_spool,
-            check_space=self.engine.check_space,
-            clock=time.time,
-            wake=self.delivery.wake,
-            refuses_mail=self._null_mx() if policy.service == "submission" else never_refuses,
-        )
-
-    def _service(self, listener: Listener, intake: Intake) -> SmtpService:
-        limits = self.settings.limits
-        submission = listener.service == "submission"
-        has_tls = listener.tls != "none"
-        engine = EngineSettings(
-            hostname=self.settings.server.hostname,
-            max_message_size=limits.max_message_size,
-            max_recipients=limits.max_recipients,
-            tls_available=listener.tls == "starttls",
-            auth_mechanisms=tuple(MECHANISMS) if submission and has_tls else (),
-            require_auth=submission,
-            require_tls=submission,
-            bare_lf="normalise" if listener.bare_lf == "normalise" else "refuse",
-            errors_per_session=limits.errors_per_session,
-        )
-        return SmtpService(
-            engine=engine,
-            intake=intake,
-            sessions=self.sessions,
-            tls=self._server_tls if has_tls else None,
-            authenticator=self.authenticator if submission else None,
-            implicit_tls=listener.tls == "implicit",
-            proxy_protocol=listener.proxy_protocol,
-            trusted_networks=listener.trusted_networks,
-            idle_timeout_s=limits.idle_timeout_s,
-            content_timeout_s=limits.data_timeout_s,
-        )
-
-    def _pop3_service(self, listener: Listener) -> Pop3Service:
-        limits = self.settings.limits
-        return Pop3Service(
+        parts = Parts(
+            reactor=self._reactor,
             store=self.store,
-            blobs=self.store.blobs,
+            engine=self.engine,
             authenticator=self.authenticator,
             sessions=self.sessions,
-            clock=self._reactor,
-            tls=self._server_tls if listener.tls != "none" else None,
-            hostname=self.settings.server.hostname,
-            undelete_s=self.settings.mailboxes.undelete_s,
-            implicit_tls=listener.tls == "implicit",
-            proxy_protocol=listener.proxy_protocol,
-            idle_timeout_s=max(POP3_IDLE_S, limits.idle_timeout_s),
-            errors_per_session=limits.errors_per_session,
-        )
-
-    def _imap_service(self, listener: Listener) -> ImapService:
-        limits, kept = self.settings.limits, self.settings.mailboxes
-        return ImapService(
-            store=self.store,
-            blobs=self.store.blobs,
-            live=self.live,
-            authenticator=self.authenticator,
-            sessions=self.sessions,
+            resolver=self.resolver,
             shaper=self.shaper,
-            clock=self._reactor,
-            now_s=time.time,
-            new_spool=self._new_spool,
-            check_space=self.engine.check_space,
+            live=self.live,
+            tls=self._server_tls,
+            wake=self.delivery.wake,
             run_in_thread=self._file_thread,
-            tls=self._server_tls if listener.tls != "none" else None,
-            hostname=self.settings.server.hostname,
-            implicit_tls=listener.tls == "implicit",
-            proxy_protocol=listener.proxy_protocol,
-            idle_timeout_s=max(IMAP_IDLE_S, limits.idle_timeout_s),
-            errors_per_session=limits.errors_per_session,
-            max_message_octets=limits.max_message_size,
-            undelete_s=kept.undelete_s,
-            quota_octets=kept.quota or None,
         )
-
-    def _new_spool(self) -> Spool:
-        return Spool(self.engine.layout.spool, self._file_thread, faults=self.engine.faults)
-
-    def _null_mx(self) -> Callable[[str], Deferred[bool]]:
-        """Return the question whether a domain says that it takes no mail (RFC 7505)."""
-        if self.settings.delivery.capture is not None:
-            return never_refuses
-        routes = setup.routes(self.settings)
-
-        def ask(domain: str) -> Deferred[bool]:
-            if domain.startswith("[") or match(routes, domain) is not None:
-                return succeed(False)
-            asked: Deferred[list[Mx]] = self.resolver.mx(domain)
-            answer: Deferred[bool] = asked.addCallback(_is_null)
-            # Whatever DNS cannot say now, delivery will find out in its time.
-            answer.addErrback(lambda failure: False)
-            return answer.addTimeout(NULL_MX_PATIENCE_S, self._reactor, lambda result, timeout: False)
-
-        return ask
+        Services(self.settings, parts).install(self._factories)
 
     def _file_thread(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
         return self._filers.run(function, *arguments)
@@ -512,13 +380,4 @@ def _upkeep_settings(settings: Settings) -> UpkeepSettings:
 
 
 def _speaks(listener: Listener) -> str:
-    return FACTORIES.get(listener.service, SmtpFactory).__name__
-
-
-def _address(text: str | None) -> Address | None:
-    return None if text is None else parse_address(text)
-
-
-def _is_null(records: list[Mx]) -> bool:
-    """True for the null MX: one record whose exchange is the root."""
-    return bool(records) and all(mx.host in ("", ".") for mx in records)
+    return type(factory_of(listener)).__name__

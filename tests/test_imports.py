@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "fedaemon"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("app", "options", "ctl", "web", "delivery_setup"),
+    ("app", "options", "ctl", "web", "delivery_setup", "services_setup"),
     ("smtp", "imap", "pop3"),
     ("submission",),
     ("delivery",),
@@ -31,6 +31,9 @@ MAY_IMPORT_TOP = {
     ("ctl", "settings_file"),
     ("ctl", "delivery_setup"),
     ("app", "delivery_setup"),
+    ("app", "services_setup"),
+    ("services_setup", "config"),
+    ("services_setup", "delivery_setup"),
     ("delivery_setup", "config"),
     ("app", "config"),
     ("options", "config"),
