@@ -31,20 +31,20 @@ async def run(session: Session, arguments: GetQuota, command: Command) -> Done:
         if root.name.encode() == arguments.root:
             session.say(quota_line(session, root))
             return Done("That is all")
-    raise NoSuchRoot("There is no quota root of that name")
+    raise NoSuchRoot("There is no quota root of that name, or it has no limit")
 
 
 def roots_of(snapshot: Snapshot, account: str, default: int | None) -> list[Quota]:
-    """Return the quota roots of an account: its own, and its domain's if that has a limit.
+    """Return the quota roots of an account: its own and its domain's, as far as they have limits.
 
-    Its own is named without a limit, too: there are clients that expect one.
+    One without limits is not named: Thunderbird takes an empty list of resources for a syntax error.
 
     :param default: octets, for accounts without a limit of their own.
 
     Spec: RFC 9208 3.2
     """
-    own, domain = quotas.of_account(snapshot, account, default)
-    return [own] if domain.octets is None and domain.messages is None else [own, domain]
+    both = quotas.of_account(snapshot, account, default)
+    return [root for root in both if root.octets is not None or root.messages is not None]
 
 
 def quota_line(session: Session, root: Quota) -> bytes:
