@@ -6,7 +6,7 @@ PYTHON   := python3
 BIN      := $(VENV)/bin
 JOBS     := 2
 
-.PHONY: help venv venv-bookworm run check test test-bookworm interop crash bench format clean
+.PHONY: help venv venv-bookworm run check test test-bookworm soak interop crash bench format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -53,13 +53,18 @@ test-bookworm: venv-bookworm  ## run unit and end-to-end tests on Debian bookwor
 crash: venv  ## the long crash suite: several hundred kills under load
 	CRASH_ROUNDS=300 $(BIN)/python -m pytest tests/crash
 
+soak: venv  ## the long forms: 100,000 commands of ten IMAP sessions, and answers beside Dovecot's
+	CONSISTENCY_COMMANDS=100000 $(BIN)/python -m pytest tests/imap/test_consistency.py
+	DIFFERENTIAL_EXAMPLES=1500 $(BIN)/python -m pytest tests/interop -k differential
+
 interop: venv  ## real clients against local mode
 	@tests/prepare
 	$(BIN)/python -m pytest -v tests/interop
 
-bench: venv  ## measure against Postfix in the same run, and a queue of a million
+bench: venv  ## measure against Postfix and Dovecot in the same run, and a queue of a million
 	$(BIN)/python -m bench.accept
 	$(BIN)/python -m bench.relay
+	$(BIN)/python -m bench.imap
 	$(BIN)/python -m bench.queue_scale
 	$(BIN)/python -m bench.mailbox_layout
 
