@@ -245,7 +245,7 @@ class Limits:
     """Received fields after which a message is going in circles."""
     header_size: int = setting("header_size", kinds.size(1024, 16 * 2**20), 256 * 1024)
     """Octets of a message's header."""
-    sessions: int = setting("sessions", kinds.whole(0, MANY), 2000)
+    sessions: int = setting("sessions", kinds.whole(0, MANY), 10_000)
     """Connections at a time; 0 none."""
     sessions_per_address: int = setting("sessions_per_address", kinds.whole(0, MANY), 100)
     """Connections at a time from one IPv4 address or IPv6 /64; 0 none."""
