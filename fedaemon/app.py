@@ -54,7 +54,7 @@ from fedaemon.net.resolver import Resolver
 from fedaemon.net.sessions import Sessions
 from fedaemon.net.threads import WorkerThreads
 from fedaemon.net.tls import BadCertificate, ClientTls, ServerTls
-from fedaemon.services_setup import Factory, Parts, Services, factory_of
+from fedaemon.services_setup import Factory, Parts, Services, factory_class
 from fedaemon.smtp.session_result import SessionResult
 from fedaemon.smtp.transport import SmtpTransport
 from fedaemon.store.async_store import AsyncStore
@@ -99,7 +99,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             self._listen(listener)
 
     def _listen(self, listener: Listener) -> None:
-        factory = factory_of(listener)
+        factory = factory_class(listener)()
         self._listening[listener] = open_listeners(self._reactor, [listener], [factory])
         self._factories[listener] = factory
 
@@ -318,7 +318,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         place = (listener.address, listener.port)
         for known in list(self._listening):
             # Another service needs another factory; its own socket then finds the place taken.
-            if (known.address, known.port) == place and _speaks(known) == _speaks(listener):
+            if (known.address, known.port) == place and factory_class(known) is factory_class(listener):
                 self._listening[listener] = self._listening.pop(known)
                 self._factories[listener] = self._factories.pop(known)
                 return True
@@ -377,7 +377,3 @@ def _sessions(settings: Settings, reactor: Any) -> Sessions:
 def _upkeep_settings(settings: Settings) -> UpkeepSettings:
     kept = settings.mailboxes
     return UpkeepSettings(kept.undelete_s, kept.empty_trash_s or None, kept.empty_junk_s or None)
-
-
-def _speaks(listener: Listener) -> str:
-    return type(factory_of(listener)).__name__

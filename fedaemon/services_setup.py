@@ -71,9 +71,9 @@ class Parts:
     run_in_thread: Callable[..., Deferred[Any]]
 
 
-def factory_of(listener: Listener) -> Factory:
-    """Return what makes the connections of a listener; ``Services.install`` gives it its service."""
-    return FACTORIES.get(listener.service, SmtpFactory)()
+def factory_class(listener: Listener) -> type[Factory]:
+    """Return the class of what makes the connections of a listener: its protocol."""
+    return FACTORIES.get(listener.service, SmtpFactory)
 
 
 class Services:

@@ -23,6 +23,7 @@ from typing import Any, Final
 from fedaemon.ctl import terminal
 from fedaemon.ctl.command import DONE, Context
 from fedaemon.ctl.queue_filter import add_filters, is_filtered, read_filter
+from fedaemon.ctl.slices import PAUSE_S
 from fedaemon.ctl.terminal import Interruption, Progress, confirm
 from fedaemon.delivery import actions
 from fedaemon.delivery.actions import Changed, Meant
@@ -36,9 +37,6 @@ from fedaemon.store.interface import Snapshot, Transaction
 
 SLICE: Final = 100
 """Messages changed in one transaction."""
-
-PAUSE_S: Final = 0.002
-"""Between two transactions: LMDB's lock is not fair, and whoever waits for it must get a turn."""
 
 MAX_REASON: Final = 400
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -18,9 +18,10 @@ from fedaemon.accounts.records import Account
 from fedaemon.accounts.sasl import Challenge
 from fedaemon.errors import MailError, Refused
 from fedaemon.imap import operations as o
-from fedaemon.imap.service import ImapService, Spool
+from fedaemon.imap.service import ImapService
 from fedaemon.net import tls
 from fedaemon.store.interface import Content
+from fedaemon.submission.intake import Spool
 
 if TYPE_CHECKING:
     from fedaemon.imap.protocol import ImapProtocol
@@ -102,7 +103,7 @@ class Answers:
     def _leave(self, operation: o.Leave) -> Deferred[None]:
         self._service.sessions.logout(self._connection)
         self.account = None
-        return _done(None)
+        return succeed(None)
 
     # -- the store
 
@@ -117,7 +118,7 @@ class Answers:
 
     def _write_later(self, operation: o.WriteLater) -> Deferred[None]:
         self._service.store.write(operation.function).addErrback(_not_written)
-        return _done(None)
+        return succeed(None)
 
     # -- contents
 
@@ -125,7 +126,7 @@ class Answers:
         if self._spool is None:
             self._service.check_space()
             self._spool = self._service.new_spool()
-        return self._spool.write(operation.data) or _done(None)
+        return self._spool.write(operation.data) or succeed(None)
 
     def _collected(self, operation: o.Collected) -> Deferred[Content]:
         spool, self._spool = self._spool or self._service.new_spool(), None
@@ -139,12 +140,6 @@ class Answers:
 
     def _make_shape(self, operation: o.MakeShape) -> Deferred[Any]:
         return Deferred.fromCoroutine(self._service.shaper.shape(operation.content))
-
-
-def _done(value: Any) -> Deferred[Any]:
-    deferred: Deferred[Any] = Deferred()
-    deferred.callback(value)
-    return deferred
 
 
 def _not_written(failure: Failure) -> None:

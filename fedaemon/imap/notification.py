@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fedaemon.imap import writer
+from fedaemon.imap.commands.status import counter
 from fedaemon.imap.parse.fetch import FetchItem
+from fedaemon.imap.parse.listing import StatusItem
 from fedaemon.imap.parse.notify import EventGroup, Filter, Notify, NotifyEvent
 from fedaemon.imap.session import Session
 from fedaemon.mailbox import mailboxes
@@ -31,6 +33,7 @@ MAX_KNOWN: Final = 2_000
 MAX_ANNOTATIONS: Final = 1_000
 """That are noted between two looks."""
 
+_TOLD: Final = (StatusItem.MESSAGES, StatusItem.UIDNEXT, StatusItem.UIDVALIDITY, StatusItem.UNSEEN)
 _SELECTED: Final = (Filter.SELECTED, Filter.SELECTED_DELAYED)
 _MESSAGES: Final = frozenset((NotifyEvent.MESSAGE_NEW, NotifyEvent.MESSAGE_EXPUNGE, NotifyEvent.FLAG_CHANGE))
 
@@ -120,7 +123,7 @@ class Notifications:
             self.known[mailbox_id] = Known(known.name, known.subscribed, state)
             events = self.events_of(known.name, subscribed=known.subscribed)
             if mailbox_id != selected and _events(known.state, state) & events:
-                session.say(status_line(session, known.name, state))
+                session.say(_status_line(session, known.name, state))
 
     def tell_all(self, session: Session) -> None:
         """Say the STATUS of all mailboxes that messages are asked of. Spec: RFC 5465 3.1"""
@@ -128,7 +131,7 @@ class Notifications:
         for mailbox_id, known in self.known.items():
             wanted = self.events_of(known.name, subscribed=known.subscribed) & _MESSAGES
             if wanted and mailbox_id != selected:
-                session.say(status_line(session, known.name, known.state))
+                session.say(_status_line(session, known.name, known.state))
 
     def _tell_names(self, session: Session, snapshot: Snapshot) -> None:
         before, self.known = self.known, look(snapshot, session.account)
@@ -177,17 +180,11 @@ def look(snapshot: Snapshot, account: str) -> dict[str, Known]:
     }
 
 
-def status_line(session: Session, name: str, state: State) -> bytes:
+def _status_line(session: Session, name: str, state: State) -> bytes:
     """Return the STATUS that tells of changed messages. Spec: RFC 5465 5.2, 5.3, 5.4"""
-    items = b"MESSAGES %d UIDNEXT %d UIDVALIDITY %d UNSEEN %d" % (
-        state.exists,
-        state.uidnext,
-        state.uidvalidity,
-        state.unseen,
-    )
-    if session.condstore:
-        items += b" HIGHESTMODSEQ %d" % state.modseq
-    return writer.untagged(b"STATUS", writer.mailbox(name, utf8=session.utf8), b"(" + items + b")")
+    items = (*_TOLD, StatusItem.HIGHESTMODSEQ) if session.condstore else _TOLD
+    values = b" ".join([item.value + b" " + counter(state, item) for item in items])
+    return writer.untagged(b"STATUS", writer.mailbox(name, utf8=session.utf8), b"(" + values + b")")
 
 
 def _list_line(

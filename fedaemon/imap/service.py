@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
@@ -21,20 +21,8 @@ from fedaemon.mailbox.shaping import Shaper
 from fedaemon.net import tls
 from fedaemon.net.sessions import Sessions
 from fedaemon.store.blobs import Blobs
-from fedaemon.store.interface import Content, Snapshot, Store
-
-
-class Spool(Protocol):
-    """Where content is collected (``store/spool.py``)."""
-
-    def write(self, data: bytes) -> Deferred[None] | None:
-        """Take *data*; a Deferred asks the caller to wait for it."""
-
-    def finish(self) -> Deferred[Content]:
-        """Fire with all that was written."""
-
-    def discard(self) -> None:
-        """Throw away what was written."""
+from fedaemon.store.interface import Snapshot, Store
+from fedaemon.submission.intake import Spool
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fedaemon.mailbox import columns as c
 from fedaemon.mailbox.rows import Mail, Row, rows_of
-from fedaemon.store.content import PrefixedContent
+from fedaemon.store.content import MemoryContent, PrefixedContent
 from fedaemon.store.interface import Content, Snapshot
 from fedaemon.store.spaces import MAIL, MAIL_CHUNK, MAIL_ROW
 
@@ -75,5 +75,11 @@ def mail(snapshot: Snapshot, mailbox_id: str, uid: int) -> Mail | None:
 
 
 def content(snapshot: Snapshot, blobs: Blobs, found: Mail) -> Content:
-    """Return all octets of a message; raises ``StoreError`` when its blob is missing."""
-    return PrefixedContent(found.prefix, blobs.open(snapshot, found.blob))
+    """Return all octets of a message, in one piece when they are in memory: that is cut faster.
+
+    :raises StoreError: its blob is missing.
+    """
+    content = blobs.open(snapshot, found.blob)
+    if type(content) is MemoryContent:
+        return MemoryContent(found.prefix + content.data) if found.prefix else content
+    return PrefixedContent(found.prefix, content)

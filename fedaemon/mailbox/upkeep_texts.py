@@ -25,10 +25,10 @@ from fedaemon.mailbox.state import State
 from fedaemon.mailbox.text_index import TextBlock, TextKind, TextRows
 from fedaemon.mailbox.upkeep_gaps import Gaps
 from fedaemon.mailbox.upkeep_pace import Pace, Rests, Round, Stopped
+from fedaemon.mailbox.upkeep_survey import survey
 from fedaemon.message.mime.stored_shape import StoredShape, is_made
 from fedaemon.store.errors import StoreError, StoreFull
 from fedaemon.store.interface import Content, Snapshot
-from fedaemon.store.spaces import MAILBOX_STATE
 
 if TYPE_CHECKING:
     from fedaemon.store.blobs import Blobs
@@ -140,20 +140,17 @@ class Indexing:
 
 def _unfinished(snapshot: Snapshot, first_id: str) -> tuple[list[str], str | None]:
     """Return the mailboxes, among the next SURVEY_MAILBOXES, with chunks to be indexed, and where to go on."""
-    found = []
-    looked = 0
-    # No text that begins with MAILBOX_STATE and a NUL names a space.
-    start, stop = (MAILBOX_STATE, first_id), (MAILBOX_STATE + "\0",)
-    for key, value in snapshot.scan(start, stop, limit=SURVEY_MAILBOXES):
-        looked += 1
-        mailbox_id = str(key[1])
-        first_id = mailbox_id + "\0"
+
+    def is_behind(mailbox_id: str, state: State | None) -> bool:
+        # Of what is damaged tidying tells.
+        if state is None or not state.generation:
+            return False
         try:
-            if State.from_record(value).generation and upkeep_gaps.is_behind(snapshot, mailbox_id):
-                found.append(mailbox_id)
+            return upkeep_gaps.is_behind(snapshot, mailbox_id)
         except MailError:
-            continue  # damaged: tidying tells of it
-    return found, first_id if looked == SURVEY_MAILBOXES else None
+            return False
+
+    return survey(snapshot, first_id, SURVEY_MAILBOXES, is_behind)
 
 
 def _open(snapshot: Snapshot, blobs: Blobs, mailbox_id: str, uids: list[int]) -> tuple[list[Unread], int]:

@@ -25,6 +25,7 @@ from fedaemon.mailbox.keeping import CHUNK_ROWS
 from fedaemon.mailbox.state import State
 from fedaemon.mailbox.upkeep_pace import Pace, Rests, Round, Stopped
 from fedaemon.mailbox.upkeep_shapes import MissingShapes
+from fedaemon.mailbox.upkeep_survey import survey
 from fedaemon.store.errors import StoreFull
 from fedaemon.store.interface import Snapshot
 from fedaemon.store.spaces import MAILBOX_STATE
@@ -277,19 +278,9 @@ def _long_history(state: State, known: Known) -> bool:
 
 def _survey(snapshot: Snapshot, first_id: str) -> tuple[list[str], str | None]:
     """Return the mailboxes, among the next SURVEY_MAILBOXES, that may need something, and where to go on."""
-    found = []
-    looked = 0
-    # No text that begins with MAILBOX_STATE and a NUL names a space.
-    start, stop = (MAILBOX_STATE, first_id), (MAILBOX_STATE + "\0",)
-    for key, value in snapshot.scan(start, stop, limit=SURVEY_MAILBOXES):
-        looked += 1
-        mailbox_id = str(key[1])
-        first_id = mailbox_id + "\0"
-        try:
-            state = State.from_record(value)
-        except MailError:
-            found.append(mailbox_id)  # logged when it is looked at
-            continue
-        if state.tail or state.gone or _long_history(state, Known()):
-            found.append(mailbox_id)
-    return found, first_id if looked == SURVEY_MAILBOXES else None
+    return survey(snapshot, first_id, SURVEY_MAILBOXES, _may_need_something)
+
+
+def _may_need_something(mailbox_id: str, state: State | None) -> bool:
+    # What is damaged is logged when it is looked at.
+    return state is None or bool(state.tail or state.gone) or _long_history(state, Known())

@@ -68,6 +68,11 @@ def status_line(
     return writer.untagged(b"STATUS", shown, b"(" + b" ".join(values) + b")")
 
 
+def counter(state: State, item: StatusItem) -> bytes:
+    """Return the value of an item that is a counter of the mailbox."""
+    return b"%d" % _COUNTERS[item](state)
+
+
 def _value(session: Session, snapshot: Snapshot, mailbox: Mailbox, state: State, item: StatusItem) -> bytes:
     match item:
         case StatusItem.APPENDLIMIT:
@@ -77,7 +82,7 @@ def _value(session: Session, snapshot: Snapshot, mailbox: Mailbox, state: State,
         case StatusItem.RECENT:
             return b"%d" % _recent(session, snapshot, mailbox, state)
         case _:
-            return b"%d" % _COUNTERS[item](state)
+            return counter(state, item)
 
 
 def _recent(session: Session, snapshot: Snapshot, mailbox: Mailbox, state: State) -> int:

@@ -22,7 +22,6 @@ from fedaemon.imap.session import BLOCK
 from fedaemon.mailbox import reading
 from fedaemon.mailbox.rows import Mail
 from fedaemon.message.mime.stored_shape import StoredShape, is_made
-from fedaemon.store.content import MemoryContent, PrefixedContent
 from fedaemon.store.errors import StoreError
 from fedaemon.store.interface import Content, Snapshot
 
@@ -158,16 +157,8 @@ def _preview(stored: StoredShape | None, *, utf8: bool) -> bytes:
 
 
 def _bodies(source: Source, mail: Mail, shape: bytes, snapshot: Snapshot) -> Pieces:
-    opened = Opened(mail, shape, _content(source, mail, snapshot))
+    opened = Opened(mail, shape, reading.content(snapshot, source.blobs, mail))
     return [opened.cut(body) for body in source.plan.bodies]
-
-
-def _content(source: Source, mail: Mail, snapshot: Snapshot) -> Content:
-    """Return all octets of a message, in one piece when they are in memory: it is cut faster."""
-    content = source.blobs.open(snapshot, mail.blob)
-    if type(content) is MemoryContent:
-        return MemoryContent(mail.prefix + content.data) if mail.prefix else content
-    return PrefixedContent(mail.prefix, content)
 
 
 def _octets(pieces: Pieces) -> int:
