@@ -20,10 +20,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from fedaemon.ctl import terminal
+from fedaemon.ctl import slices, terminal
 from fedaemon.ctl.command import DONE, Context
 from fedaemon.ctl.queue_filter import add_filters, is_filtered, read_filter
-from fedaemon.ctl.slices import PAUSE_S
 from fedaemon.ctl.terminal import Interruption, Progress, confirm
 from fedaemon.delivery import actions
 from fedaemon.delivery.actions import Changed, Meant
@@ -167,7 +166,7 @@ def _work(
                 tally.stopped = "interrupted"
                 break
             if tally.looked_at:
-                time.sleep(PAUSE_S)
+                time.sleep(slices.PAUSE_S)
             try:
                 _count(tally, context.transact(partial(_apply, deed, begin, slice_, wanted)))
             except MailError as error:

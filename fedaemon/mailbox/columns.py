@@ -137,11 +137,6 @@ def unpack(column: int, data: bytes) -> array[int]:
     return values
 
 
-def having(bits: int) -> bytes:
-    """Return the table that makes octets of flags a mask of the live rows that have all *bits*."""
-    return bytes(not octet & GONE and octet & bits == bits for octet in range(256))
-
-
 def both(one: bytes, other: bytes) -> bytes:
     """Return the mask of rows that are in both masks."""
     return (int.from_bytes(one, "little") & int.from_bytes(other, "little")).to_bytes(len(one), "little")

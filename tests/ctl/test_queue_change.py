@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fedaemon.ctl import queue_change, terminal
+from fedaemon.ctl import queue_change, slices, terminal
 from fedaemon.ctl.command import DONE, REFUSED, USAGE
 from fedaemon.ctl.queue_change import SLICE
 from fedaemon.store.errors import StoreError
@@ -24,7 +24,7 @@ COMMANDS = ("retry", "hold", "release", "bounce", "delete")
 def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[QueueConsole]:
     console = QueueConsole(tmp_path)
     monkeypatch.setattr(terminal, "now_ms", console.world.now_ms)
-    monkeypatch.setattr(queue_change, "PAUSE_S", 0)
+    monkeypatch.setattr(slices, "PAUSE_S", 0)
     yield console
     console.engine.close()
 
@@ -181,7 +181,7 @@ def test_five_thousand_messages_are_changed_in_slices(
     monkeypatch.setattr("fedaemon.ctl.queue_change.time.sleep", pauses.append)
     assert console.json("hold", "--domain", "remote.test") == result(ids[1::2], 2500)
     assert sizes == [SLICE] * 25
-    assert pauses == [queue_change.PAUSE_S] * 24
+    assert pauses == [slices.PAUSE_S] * 24
     assert len(console.json("release", "--all")["messages"]) == 2500
 
 

@@ -107,6 +107,14 @@ class Lab:
         return client
 
 
+def modern(lab: Lab, enable: bytes = b"IMAP4rev2", **settings: Any) -> Client:
+    """Return a client that has enabled something, with INBOX selected."""
+    client = lab.client(**settings)
+    assert client.tagged(b"ENABLE " + enable).startswith(b"OK ")
+    assert client.tagged(b"SELECT INBOX").startswith(b"OK ")
+    return client
+
+
 class Client:
     """One client; tags are a1, a2 and so on."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,24 +16,10 @@ from fedaemon.mailbox.rows import Row
 from fedaemon.store.errors import StoreFull
 from fedaemon.store.interface import Transaction
 from tests.imap.kept import flags_of, kept
-from tests.imap.lab import ACCOUNT, NOW_S, Client, Lab
+from tests.imap.lab import ACCOUNT, NOW_S, Client, Lab, modern
 
 MESSAGE = b"From: a@example.org\r\nSubject: one\r\n\r\nText\r\n"
 READY = b"+ OK\r\n"
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    lab = Lab(tmp_path)
-    yield lab
-    lab.close()
-
-
-def modern(lab: Lab, enable: bytes = b"IMAP4rev2", **settings: Any) -> Client:
-    client = lab.client(**settings)
-    assert client.tagged(b"ENABLE " + enable).startswith(b"OK ")
-    assert client.tagged(b"SELECT INBOX").startswith(b"OK ")
-    return client
 
 
 @pytest.fixture

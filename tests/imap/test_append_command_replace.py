@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from tests.imap.kept import flags_of, kept, state_of
-from tests.imap.lab import NOW_S, Client, Lab
+from tests.imap.lab import NOW_S, Client, Lab, modern
 
 READY = b"+ OK\r\n"
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    lab = Lab(tmp_path)
-    yield lab
-    lab.close()
-
-
-def modern(lab: Lab, enable: bytes = b"IMAP4rev2", **settings: Any) -> Client:
-    client = lab.client(**settings)
-    assert client.tagged(b"ENABLE " + enable).startswith(b"OK ")
-    assert client.tagged(b"SELECT INBOX").startswith(b"OK ")
-    return client
 
 
 @pytest.fixture

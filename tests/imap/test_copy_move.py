@@ -14,7 +14,7 @@ from fedaemon.mailbox.mailboxes import delete
 from fedaemon.store.errors import StoreFull
 from fedaemon.store.interface import Transaction
 from tests.imap.kept import flags_of, kept, state_of
-from tests.imap.lab import ACCOUNT, NOW_S, Client, Lab
+from tests.imap.lab import ACCOUNT, NOW_S, Client, Lab, modern
 
 GONE = b"NO [EXPUNGEISSUED] Some of the messages are gone; NOOP tells which"
 TARGET = NOW_S + 3
@@ -27,13 +27,6 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     lab.deliver(*[b"Subject: %d\r\n\r\n" % number for number in range(1, 6)])
     yield lab
     lab.close()
-
-
-def modern(lab: Lab, enable: bytes = b"IMAP4rev2", **settings: Any) -> Client:
-    client = lab.client(**settings)
-    assert client.tagged(b"ENABLE " + enable).startswith(b"OK ")
-    assert client.tagged(b"SELECT INBOX").startswith(b"OK ")
-    return client
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from fedaemon.mailbox import reading
 from fedaemon.store.spaces import MAIL_PURGE
 from tests.imap.kept import flags_of, state_of
 from tests.imap.lab import NOW_S, Client, Lab
+from tests.imap.lab import modern as lab_client
 
 
 @pytest.fixture
@@ -30,10 +31,7 @@ def client(lab: Lab) -> Client:
 
 
 def modern(lab: Lab, enable: bytes = b"IMAP4rev2", undelete_s: int = 1_000) -> Client:
-    client = lab.client(undelete_s=undelete_s)
-    assert client.tagged(b"ENABLE " + enable).startswith(b"OK ")
-    assert client.tagged(b"SELECT INBOX").startswith(b"OK ")
-    return client
+    return lab_client(lab, enable, undelete_s=undelete_s)
 
 
 def test_what_is_marked_goes(lab: Lab, client: Client) -> None:

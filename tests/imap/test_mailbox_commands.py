@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,13 +15,6 @@ from fedaemon.store.spaces import MAIL_GONE
 from tests.imap.lab import ACCOUNT, Client, Lab
 
 STANDARD = ["INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"]
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    made = Lab(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -5,9 +5,6 @@ Which names are told is in test_listing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from fedaemon.imap import access
@@ -20,13 +17,6 @@ from tests.imap.lab import ACCOUNT, Client, Lab
 
 DONE = b"OK That is all"
 MAIL = b"Subject: x\r\n\r\n" + b"x" * 1000
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    made = Lab(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

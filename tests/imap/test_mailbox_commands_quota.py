@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from fedaemon.accounts.directory import put_account, put_domain
 from fedaemon.accounts.records import Account, Domain
 from tests.imap.lab import ACCOUNT, Lab
 
 DONE = b"OK That is all"
 MAIL = b"Subject: x\r\n\r\n" + b"x" * 1500
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    made = Lab(tmp_path)
-    yield made
-    made.close()
 
 
 def limit(lab: Lab, *, octets: int | None = None, messages: int | None = None) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +14,6 @@ from fedaemon.mailbox import compaction
 from fedaemon.store.spaces import MAIL, MAIL_CHUNK
 from tests.imap.lab import NOW_S, Client, Lab
 from tests.imap.mail import expunge, five_messages, message
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    lab = Lab(tmp_path / "store")
-    yield lab
-    lab.close()
 
 
 @pytest.fixture

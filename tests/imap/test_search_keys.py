@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from fedaemon.mailbox import reading
 from fedaemon.store.spaces import MAIL_ROW
 from tests.imap.lab import NOW_S, Client, Lab
 from tests.imap.mail import five_messages, message
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    lab = Lab(tmp_path / "store")
-    yield lab
-    lab.close()
 
 
 @pytest.fixture

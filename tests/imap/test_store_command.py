@@ -14,7 +14,7 @@ from fedaemon.mailbox.changing import expunge
 from fedaemon.store.interface import Transaction
 from fedaemon.store.spaces import MAIL_ROW
 from tests.imap.kept import flags_of, seal, state_of
-from tests.imap.lab import Client, Lab
+from tests.imap.lab import Client, Lab, modern
 
 FLAGS = rb"* FLAGS (\Seen \Answered \Flagged \Deleted \Draft%b)"
 PERMANENT = rb"* OK [PERMANENTFLAGS (\Seen \Answered \Flagged \Deleted \Draft%b \*)] Flags that are kept"
@@ -33,13 +33,6 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 def client(lab: Lab) -> Client:
     """A client without \\Recent in its answers."""
     return modern(lab)
-
-
-def modern(lab: Lab, enable: bytes = b"IMAP4rev2") -> Client:
-    client = lab.client()
-    assert client.tagged(b"ENABLE " + enable).startswith(b"OK ")
-    assert client.tagged(b"SELECT INBOX").startswith(b"OK ")
-    return client
 
 
 def test_each_message_gets_its_answer_also_when_it_had_the_flag(lab: Lab, client: Client) -> None:

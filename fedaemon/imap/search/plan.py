@@ -18,6 +18,7 @@ from datetime import date
 from functools import partial
 from typing import Final, TypeAlias
 
+from fedaemon.imap import object_ids
 from fedaemon.imap.addressing import UidRequired
 from fedaemon.imap.parse import search_keys as keys
 from fedaemon.imap.sequence_set import Ranges, SequenceSet
@@ -35,8 +36,6 @@ MOST: Final = 2**64
 _DATES: Final = {b"INTERNAL": (c.INTERNAL,), b"SENT": (c.SENT, c.ZONE), b"SAVED": (c.SAVED,)}
 _TEXTS: Final = {b"SUBJECT": c.SUBJECT, b"FROM": c.FROM, b"TO": c.TO, b"CC": c.CC, b"BCC": c.BCC}
 _FIELD = re.compile(rb"([^\s:]+:)[ \t]+(.*)", re.DOTALL).fullmatch
-_EMAIL_ID = re.compile(rb"M([0-9a-f]{1,16})").fullmatch
-_THREAD_ID = re.compile(rb"T([0-9a-f]{1,16})").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +247,8 @@ def _fact(key: keys.Key, now_s: int) -> Node:
         case keys.Within():
             return Fact((c.INTERNAL,), LEAST, now_s - key.seconds + 1)
         case keys.ObjectId():
-            match = (_THREAD_ID if key.thread else _EMAIL_ID)(key.object_id)
-            number = int(match[1], 16) if match is not None else 0
+            read = object_ids.read_thread_id if key.thread else object_ids.read_email_id
+            number = read(key.object_id) or 0
             # 0 is no id: a message whose thread is 0 has none.
             return Fact((c.THREAD if key.thread else c.EMAIL,), number, number + 1 if number else 0)
     # All, and SaveDateSupported, as every mailbox keeps that date.
