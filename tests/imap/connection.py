@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, execute, succeed
-from twisted.internet.testing import StringTransport
 
 from fedaemon.accounts.directory import get_account, put_account
 from fedaemon.accounts.records import MAIN
@@ -25,57 +24,10 @@ from fedaemon.store.layout import Layout
 from fedaemon.store.statistics import Statistics
 from tests.accounts.world import ALICE, World, make_account
 from tests.fakes import MemoryStore
+from tests.net.memory_connection import MemoryConnection
 
 LOG_IN = f'l LOGIN {ALICE} "alice\'s secret"\r\n'.encode()
-EXPORTED = b"e" * 32
 NOW_S = 1_750_000_000
-
-
-class Tls:
-    """What is looked at of an OpenSSL connection."""
-
-    def get_protocol_version(self) -> int:
-        return 0x0304
-
-    def export_keying_material(self, label: bytes, size: int, context: bytes) -> bytes:
-        return EXPORTED
-
-    def get_certificate(self) -> None:
-        return None
-
-
-class Transport(StringTransport):
-    """A transport that notes STARTTLS, and tells its producer to stop after *room* octets that nobody read.
-
-    :ivar largest: the most octets that ever waited.
-    """
-
-    room = 1 << 40
-
-    def __init__(self) -> None:
-        cast(Any, super()).__init__()
-        self.factory: object = None
-        self.protocol: object = None
-        self.largest = 0
-
-    def startTLS(self, factory: object) -> None:
-        self.factory = factory
-
-    def getHandle(self) -> Tls:
-        return Tls()
-
-    def write(self, data: bytes) -> None:
-        cast(Any, super()).write(data)
-        waiting = len(cast(Any, self).value())
-        self.largest = max(self.largest, waiting)
-        if waiting > self.room and self.producer is not None:
-            cast(Any, self.producer).pauseProducing()
-
-    def read(self) -> bytes:
-        """Read what was written, as a client does."""
-        value: bytes = cast(Any, self).value()
-        cast(Any, self).clear()
-        return value
 
 
 class Spool:
@@ -159,7 +111,7 @@ class Server:
         return connection
 
 
-class Connection:
+class Connection(MemoryConnection):
     """A client's end."""
 
     def __init__(self, server: Server, tls: bool) -> None:
@@ -167,32 +119,7 @@ class Connection:
         factory.service = server.service
         self.server = server
         self.protocol: ImapProtocol = factory.buildProtocol(None)
-        self.transport: Any = Transport()
-        self.transport.protocol = self.protocol
-        cast(Any, self.protocol).makeConnection(self.transport)
-        if tls and not server.service.implicit_tls:
-            self.protocol.dataReceived(b"s STARTTLS\r\n")
-        if tls:
-            self.protocol.handshakeCompleted()
-            self.transport.read()
-
-    def send(self, data: bytes) -> None:
-        """Send *data*."""
-        self.protocol.dataReceived(data)
-
-    def say(self, data: bytes) -> bytes:
-        """Send *data*, give the server the turns it wants, and return what it says."""
-        if data:
-            self.send(data)
-        while self.turns():
-            self.server.clock.advance(0)
-        return cast(bytes, self.transport.read())
-
-    def turns(self) -> list[Any]:
-        """Return the calls that are due now."""
-        now = self.server.clock.seconds()
-        calls: list[Any] = list(self.server.clock.getDelayedCalls())
-        return [call for call in calls if call.getTime() <= now]
+        super().__init__(self.protocol, server.clock, b"s STARTTLS\r\n" if tls else None)
 
 
 def pass_time(server: Server, seconds: float) -> None:

@@ -15,7 +15,8 @@ from fedaemon.imap.session import BLOCK
 from fedaemon.net.server_connection import PROXY_TIMEOUT_S, TLS_HANDSHAKE_TIMEOUT_S
 from tests.accounts.scram_client import ScramClient
 from tests.accounts.world import ALICE, make_account
-from tests.imap.connection import EXPORTED, LOG_IN, Server, change_account, pass_time
+from tests.imap.connection import LOG_IN, Server, change_account, pass_time
+from tests.net.memory_connection import EXPORTED
 
 MAIL = b"Subject: a\r\n\r\nx\r\n"
 SELECT = b"x SELECT INBOX\r\n"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from twisted.internet.testing import StringTransport
-
 from fedaemon.mailbox import keeping, reading
 from fedaemon.mailbox.adding import NewMail, append
 from fedaemon.mailbox.mailboxes import INBOX, find, need, provide
@@ -20,54 +18,11 @@ from fedaemon.store.spaces import MAIL_PURGE
 from fedaemon.store.statistics import Statistics
 from tests.accounts.world import ALICE, World, make_account
 from tests.fakes import MemoryStore
+from tests.net.memory_connection import MemoryConnection
 
 LOG_IN = f"USER {ALICE}\r\nPASS alice's secret\r\n".encode()
-EXPORTED = b"e" * 32
 NOW_MS = 1_750_000_000_000
 UNDELETE_S = 3600
-
-
-class Tls:
-    """What is looked at of an OpenSSL connection."""
-
-    def get_protocol_version(self) -> int:
-        return 0x0304
-
-    def export_keying_material(self, label: bytes, size: int, context: bytes) -> bytes:
-        return EXPORTED
-
-    def get_certificate(self) -> None:
-        return None
-
-
-class Transport(StringTransport):
-    """A transport that notes STLS, and tells its producer to stop after *room* octets that nobody read."""
-
-    room = 1 << 40
-
-    def __init__(self) -> None:
-        cast(Any, super()).__init__()
-        self.factory: object = None
-        self.largest = 0
-
-    def startTLS(self, factory: object) -> None:
-        self.factory = factory
-
-    def getHandle(self) -> Tls:
-        return Tls()
-
-    def write(self, data: bytes) -> None:
-        cast(Any, super()).write(data)
-        waiting = len(cast(Any, self).value())
-        self.largest = max(self.largest, waiting)
-        if waiting > self.room:
-            cast(Any, self.producer).pauseProducing()
-
-    def read(self) -> bytes:
-        """Read what was written, as a client does."""
-        value: bytes = cast(Any, self).value()
-        cast(Any, self).clear()
-        return value
 
 
 class Server:
@@ -130,7 +85,7 @@ class Server:
         return Connection(self, tls)
 
 
-class Connection:
+class Connection(MemoryConnection):
     """A client's end."""
 
     def __init__(self, server: Server, tls: bool) -> None:
@@ -138,30 +93,7 @@ class Connection:
         factory.service = server.service
         self.server = server
         self.protocol: Pop3Protocol = factory.buildProtocol(None)
-        self.transport: Any = Transport()
-        cast(Any, self.protocol).makeConnection(self.transport)
-        if tls and not server.service.implicit_tls:
-            self.protocol.dataReceived(b"STLS\r\n")
-        if tls:
-            self.protocol.handshakeCompleted()
-            self.transport.read()
-
-    def send(self, data: bytes) -> None:
-        """Send *data*."""
-        self.protocol.dataReceived(data)
-
-    def say(self, data: bytes) -> bytes:
-        """Send *data*, give the server the turns it wants, and return what it says."""
-        self.send(data)
-        while self.turns():
-            self.server.clock.advance(0)
-        return cast(bytes, self.transport.read())
-
-    def turns(self) -> list[Any]:
-        """Return the calls that are due now."""
-        now = self.server.clock.seconds()
-        calls: list[Any] = list(self.server.clock.getDelayedCalls())
-        return [call for call in calls if call.getTime() <= now]
+        super().__init__(self.protocol, server.clock, b"STLS\r\n" if tls else None)
 
     def log_in(self) -> bytes:
         """Log in as alice and return the answers."""

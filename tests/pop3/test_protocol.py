@@ -22,7 +22,8 @@ from fedaemon.store.errors import StoreError, StoreFull
 from fedaemon.store.spaces import MAIL_PURGE
 from tests.accounts.scram_client import ScramClient
 from tests.accounts.world import ALICE, make_account
-from tests.pop3.connection import EXPORTED, LOG_IN, NOW_MS, UNDELETE_S, Server
+from tests.net.memory_connection import EXPORTED
+from tests.pop3.connection import LOG_IN, NOW_MS, UNDELETE_S, Server
 
 
 def test_a_whole_session() -> None:
