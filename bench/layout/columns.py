@@ -20,7 +20,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import IntEnum
 from itertools import compress
 from typing import Final
@@ -119,24 +119,6 @@ def having(bits: int, *, absent: bool = False) -> bytes:
 def adding(bits: int) -> bytes:
     """Return the table that adds *bits* to octets of flags, expunged rows left alone."""
     return bytes(octet if octet & GONE else octet | bits for octet in range(256))
-
-
-def both(one: bytes, other: bytes) -> bytes:
-    """Return the mask of rows that are in both masks."""
-    return (int.from_bytes(one, "little") & int.from_bytes(other, "little")).to_bytes(len(one), "little")
-
-
-def containing(text: bytes, needle: bytes) -> Iterator[int]:
-    """Yield the rows of a text column in which *needle* occurs."""
-    row = seen = 0
-    position = text.find(needle)
-    while position >= 0:
-        row += text.count(b"\n", seen, position)
-        yield row
-        seen = text.find(b"\n", position)
-        if seen < 0:
-            return
-        position = text.find(needle, seen)
 
 
 def keep(columns: Columns, mask: bytes) -> Columns:

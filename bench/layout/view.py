@@ -14,10 +14,11 @@ from array import array
 from collections.abc import Callable, Iterator
 from itertools import compress, count
 
-from bench.layout.columns import LIVE, TEXT_COLUMNS, Column, Columns, both, containing, decode, having, unpack
+from bench.layout.columns import LIVE, TEXT_COLUMNS, Column, Columns, decode, having, unpack
 from bench.layout.design import CHUNK, MAILBOX, ROW, SHAPE, Design, Row, shape_of, texts_of
 from bench.layout.messages import ANSWERED, DELETED, DRAFT, FLAGGED, GONE, SEEN
 from bench.layout.writing import columns_of
+from fedaemon.mailbox.columns import both, containing
 from fedaemon.store.interface import Snapshot
 
 _UNSEEN = having(SEEN, absent=True)

@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.layout.columns import Column, containing, decode, encode, having
+from bench.layout.columns import Column, decode, encode, having
 from bench.layout.design import DESIGNS, Design, Row, ranges, shape_record, texts_of
 from bench.layout.messages import DELETED, SEEN, Message, make
 from bench.layout.view import View, newly_changed
 from bench.layout.writing import Writer, state_of
+from fedaemon.mailbox.columns import containing
 from fedaemon.store.interface import Snapshot
 from fedaemon.store.lmdb_engine import LmdbEngine
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from fedaemon.mailbox import changing, compaction, lost, mailboxes, reading, words
 from fedaemon.mailbox import columns as c
@@ -28,14 +24,6 @@ from fedaemon.store.spaces import (
     MAILBOX_META,
 )
 from tests.mailbox.upkeep_world import ALICE, DAY_S, KEEP, NOW_S, World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.upkeep.stop()
-    made.engine.close()
 
 
 def chunk_sizes(world: World, mailbox_id: str) -> list[int]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent
 
 from fedaemon.mailbox import columns as c
 from fedaemon.mailbox import mailboxes, reading, upkeep_pace, upkeep_tidying
@@ -16,24 +14,6 @@ from fedaemon.mailbox.state import Change
 from fedaemon.store.errors import StoreFull
 from fedaemon.store.spaces import BLOB, BLOB_BYTES, MAIL, MAIL_CHUNK, MAIL_GONE, MAIL_ROW, MAILBOX_STATE
 from tests.mailbox.upkeep_world import ALICE, World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.upkeep.stop()
-    made.engine.close()
-
-
-@pytest.fixture
-def logged() -> Iterator[list[LogEvent]]:
-    """What is logged meanwhile."""
-    events: list[LogEvent] = []
-    observer = cast(ILogObserver, events.append)
-    globalLogPublisher.addObserver(observer)
-    yield events
-    globalLogPublisher.removeObserver(observer)
 
 
 def lines(logged: list[LogEvent], word: str) -> list[str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent
 
 from fedaemon.mailbox import changing, mailboxes, reading, text_index, upkeep_gaps, upkeep_texts
 from fedaemon.mailbox.rows import NO_SHAPE
@@ -21,24 +19,6 @@ from fedaemon.store.spaces import BLOB_BYTES, MAIL, MAIL_CHUNK
 from tests.mailbox.upkeep_world import ALICE, KEEP, World
 
 LAST = 2**32 - 1
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.upkeep.stop()
-    made.engine.close()
-
-
-@pytest.fixture
-def logged() -> Iterator[list[LogEvent]]:
-    """What is logged meanwhile."""
-    events: list[LogEvent] = []
-    observer = cast(ILogObserver, events.append)
-    globalLogPublisher.addObserver(observer)
-    yield events
-    globalLogPublisher.removeObserver(observer)
 
 
 def blocks(world: World, mailbox_id: str, kind: TextKind) -> list[TextBlock]:
