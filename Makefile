@@ -29,7 +29,7 @@ $(BOOKWORM)/.installed: setup.cfg pyproject.toml tests/bookworm.txt
 	$(BOOKWORM)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-run: venv  ## start local mode in var/local (ports 10025, 10465, 10587 on 127.0.0.1)
+run: venv  ## start local mode in var/local (SMTP, IMAP and POP3 on ports from 10025 on, 127.0.0.1)
 	$(BIN)/fedaemonctl local var/local
 
 check: venv  ## formatting, lint, types, import directions
