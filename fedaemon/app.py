@@ -53,12 +53,13 @@ from fedaemon.net.listeners import CannotListen, Listeners, open_listeners
 from fedaemon.net.resolver import Resolver
 from fedaemon.net.sessions import Sessions
 from fedaemon.net.threads import WorkerThreads
-from fedaemon.net.tls import BadCertificate, ClientTls, ServerTls
+from fedaemon.net.tls import BadCertificate, ClientTls
 from fedaemon.services_setup import Factory, Parts, Services, factory_class
 from fedaemon.smtp.session_result import SessionResult
 from fedaemon.smtp.transport import SmtpTransport
 from fedaemon.store.async_store import AsyncStore
 from fedaemon.store.lmdb_engine import LmdbEngine
+from fedaemon.tls_setup import server_tls
 
 DRAIN_S = 15.0
 """How long sessions may go on with the transaction they are in when the server stops."""
@@ -85,7 +86,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         self.settings = settings
         self._reactor = reactor
         self._on_ready = on_ready
-        self._server_tls = _server_tls(settings)
+        self._server_tls = server_tls(settings)
         self._client_tls = ClientTls(settings.delivery.ca_file)
         self._factories: dict[Listener, Factory] = {}
         self._listening: dict[Listener, Listeners] = {}
@@ -287,7 +288,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             server = replace(new.server, data_dir=old.server.data_dir)
             new = replace(new, server=server, dns=old.dns)
         # What can fail comes first: certificates, then new sockets.
-        tls = _server_tls(new)
+        tls = server_tls(new)
         rules = setup.rules(new)
         for listener in new.listeners:
             if listener not in self._listening and not self._take_over(listener):
@@ -355,13 +356,6 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         self._filers.stop()
         self.engine.close()
         log.info("stopped")
-
-
-def _server_tls(settings: Settings) -> ServerTls | None:
-    if settings.tls is None:
-        return None
-    sites = [(site.certificate, site.private_key) for site in settings.tls.sites]
-    return ServerTls(settings.tls.certificate, settings.tls.private_key, sites)
 
 
 def _sessions(settings: Settings, reactor: Any) -> Sessions:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,8 @@ __all__ = [
     "read_settings",
 ]
 
-BUILT_SERVICES = ("submission", "mx", "imap", "pop3")
-PLANNED_SERVICES = ("http",)
+SERVICES = ("submission", "mx", "imap", "pop3", "http")
+EVERYWHERE, THIS_MACHINE = "::", "127.0.0.1"
 DAY_S = 86_400
 MANY = 1_000_000_000
 """The highest value of a count: beyond it only 0, "no limit", makes sense."""
@@ -86,14 +86,14 @@ class Tls:
 class Listener:
     """[[listener]]"""
 
-    service: str = setting(
-        "service", kinds.service(BUILT_SERVICES, PLANNED_SERVICES), example='service = "submission"'
-    )
-    """"submission" takes mail from users, "mx" from other servers; "imap" and "pop3" let users read theirs."""
-    address: str = setting("address", kinds.LISTEN, "::")
-    """IP address to listen on, or "systemd:NAME"."""
+    service: str = setting("service", kinds.choice(*SERVICES), example='service = "submission"')
+    """"submission" takes mail from users, "mx" from other servers; "imap" and "pop3" let users read theirs;
+    "http" tells mail programs their settings, and monitoring how it goes."""
+    address: str = setting("address", kinds.LISTEN, "")
+    """IP address to listen on, or "systemd:NAME"; without it all, or this machine's own while hostname is
+    "localhost"."""
     port: int = setting("port", kinds.whole(0, 65_535), 0)
-    """TCP port; 0 is any free one. Not used with systemd sockets."""
+    """TCP port; 0 is any free one. With a systemd socket the one that clients are told."""
     tls: str = setting("tls", kinds.choice("implicit", "starttls", "none"), "starttls")
     """TLS from the first octet, on the client's wish, or never."""
     proxy_protocol: bool = setting("proxy_protocol", kinds.FLAG, False)
@@ -105,11 +105,11 @@ class Listener:
 
 
 DEFAULT_LISTENERS = (
-    Listener("mx", "::", 25, "starttls"),
-    Listener("submission", "::", 465, "implicit"),
-    Listener("submission", "::", 587, "starttls"),
-    Listener("imap", "::", 993, "implicit"),
-    Listener("pop3", "::", 995, "implicit"),
+    Listener("mx", EVERYWHERE, 25, "starttls"),
+    Listener("submission", EVERYWHERE, 465, "implicit"),
+    Listener("submission", EVERYWHERE, 587, "starttls"),
+    Listener("imap", EVERYWHERE, 993, "implicit"),
+    Listener("pop3", EVERYWHERE, 995, "implicit"),
 )
 
 
@@ -292,6 +292,20 @@ class Mailboxes:
 
 
 @dataclass(frozen=True, slots=True)
+class Http:
+    """[http]: what the listeners with service = "http" show, and to whom."""
+
+    metrics_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
+        "metrics_networks", kinds.NETWORKS, (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+    )
+    """Hosts that may read /metrics."""
+    mta_sts: str = setting("mta_sts", kinds.choice("none", "testing", "enforce"), "testing")
+    """Mode of the MTA-STS policy that other servers find here (RFC 8461 5)."""
+    webroot: Path | None = setting("webroot", kinds.PATH, None)
+    """Directory whose .well-known/acme-challenge is shown, for "certbot --webroot"."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings; *source* is the file they came from."""
 
@@ -304,6 +318,7 @@ class Settings:
     delivery: Delivery = setting("delivery", Kind(table=Delivery), Delivery())
     submission: Submission = setting("submission", Kind(table=Submission), Submission())
     mailboxes: Mailboxes = setting("mailboxes", Kind(table=Mailboxes), Mailboxes())
+    http: Http = setting("http", Kind(table=Http), Http())
     routes: tuple[Route, ...] = setting("route", Kind(table=Route, many=True), ())
     sites: tuple[Site, ...] = setting("site", Kind(table=Site, many=True), ())
     sources: tuple[Source, ...] = setting("source", Kind(table=Source, many=True), ())
@@ -353,7 +368,12 @@ def _read(reader: Reader) -> Settings:
     settings: Settings | None = reader.table(Settings, reader.values)
     reader.raise_problems()
     assert settings is not None
-    settings = replace(settings, source=reader.source, routes=_with_passwords(reader, settings.routes))
+    settings = replace(
+        settings,
+        source=reader.source,
+        routes=_with_passwords(reader, settings.routes),
+        listeners=_with_addresses(reader, settings),
+    )
     _check_listeners(reader, settings)
     if settings.delivery.history_s < settings.delivery.retention_s:
         reader.problem(
@@ -364,6 +384,20 @@ def _read(reader: Reader) -> Settings:
         _check_route(reader, route, ("route", index))
     reader.raise_problems()
     return settings
+
+
+def _with_addresses(reader: Reader, settings: Settings) -> tuple[Listener, ...]:
+    """Return the listeners with the address that those without one have.
+
+    A server whose name is "localhost" is one to try things with: nobody else is to reach it by accident.
+    """
+    usual = THIS_MACHINE if settings.server.hostname == "localhost" else EVERYWHERE
+    return tuple(
+        replace(listener, address=usual)
+        if not listener.address or "listener" not in reader.values
+        else listener
+        for listener in settings.listeners
+    )
 
 
 def _with_passwords(reader: Reader, routes: tuple[Route, ...]) -> tuple[Route, ...]:
@@ -410,17 +444,10 @@ def _is_loopback(host: str) -> bool:
 
 def _check_listeners(reader: Reader, settings: Settings) -> None:
     given = reader.values.get("listener")
-    if settings.tls is None and given is None:
-        reader.problem(
-            (),
-            "the standard listeners (25, 465, 587, 995) need TLS; add [tls] with certificate and private_key "
-            "(to try fedaemon out without any: fedaemonctl local DIR)",
-        )
-        return
     seen: set[tuple[str, int]] = set()
     for index, listener in enumerate(settings.listeners):
         where = ("listener", index)
-        _check_listener(reader, settings, listener, where)
+        _check_listener(reader, listener, where)
         systemd = listener.address.startswith("systemd:")
         if given is not None and not systemd and "port" not in given[index]:
             reader.problem(where, f"[[listener]] lacks 'port'; add port = {_usual_port(listener)}")
@@ -431,21 +458,13 @@ def _check_listeners(reader: Reader, settings: Settings) -> None:
 
 
 def _usual_port(listener: Listener) -> int:
-    implicit, other = {"mx": (25, 25), "imap": (993, 143), "pop3": (995, 110)}.get(
+    implicit, other = {"mx": (25, 25), "imap": (993, 143), "pop3": (995, 110), "http": (443, 80)}.get(
         listener.service, (465, 587)
     )
     return implicit if listener.tls == "implicit" else other
 
 
-def _check_listener(
-    reader: Reader, settings: Settings, listener: Listener, where: tuple[str | int, ...]
-) -> None:
-    if listener.tls != "none" and settings.tls is None:
-        reader.problem(
-            (*where, "tls"),
-            f'tls in [[listener]]: "{listener.tls}" needs a certificate; '
-            "add [tls] with certificate and private_key",
-        )
+def _check_listener(reader: Reader, listener: Listener, where: tuple[str | int, ...]) -> None:
     if listener.service != "submission":
         for key, given in (
             ("trusted_networks", bool(listener.trusted_networks)),
@@ -459,6 +478,11 @@ def _check_listener(
             reader.problem(
                 (*where, "tls"),
                 'tls in [[listener]]: without TLS nobody can log in; set tls = "implicit" or "starttls"',
+            )
+        if listener.service == "http" and listener.tls == "starttls":
+            reader.problem(
+                (*where, "tls"),
+                'tls in [[listener]]: HTTP has no STARTTLS; set tls = "implicit" (port 443) or "none" (port 80)',
             )
     elif listener.tls == "none" and not listener.trusted_networks:
         reader.problem(

@@ -79,18 +79,6 @@ def choice(*values: str) -> Kind:
     return Kind(read)
 
 
-def service(built: tuple[str, ...], planned: tuple[str, ...]) -> Kind:
-    """A service's name; one that this version does not have is told apart from a misspelling."""
-
-    def read(value: Any, base: Path) -> str:
-        if value in planned:
-            named = " and ".join(built)
-            raise ValueError(f'"{value}" is not built yet; this version has {named}: remove the listener')
-        return str(choice(*built).read(value, base))
-
-    return Kind(read)
-
-
 def _quantity(
     value: Any, units: dict[str, int], pattern: re.Pattern[str], bounds: tuple[int, int], hint: str
 ) -> int:

@@ -203,6 +203,10 @@ quota = "5GB"
 undelete = "14d"
 empty_trash = "30d"
 empty_junk = "10d"
+[http]
+metrics_networks = ["192.0.2.0/24"]
+mta_sts = "enforce"
+webroot = "acme"
 """
     read = parse_settings(text, tmp_path / "fedaemon.toml")
     assert read == Settings(
@@ -241,6 +245,7 @@ empty_junk = "10d"
         ),
         config.Submission(True),
         config.Mailboxes(5 * 2**30, 14 * 86_400, 30 * 86_400, 10 * 86_400),
+        config.Http((ip_network("192.0.2.0/24"),), "enforce", tmp_path / "acme"),
         (
             Route("*.example.org", "2001:db8::25", 2525, "verify", "user", "pass word", lifetime_s=3600),
             Route("[192.0.2.1]", "relay.xn--bcher-kva.example"),
@@ -383,23 +388,14 @@ def listener(**values: object) -> str:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (
-            HOST,
-            "f.toml:1: the standard listeners (25, 465, 587, 995) need TLS; add [tls] with",
-        ),
-        (
-            HOST + listener(tls="implicit"),
-            'f.toml:6: tls in [[listener]]: "implicit" needs a certificate; add [tls]',
-        ),
-        (HOST + listener(), 'f.toml:3: tls in [[listener]]: "starttls" needs a certificate'),
         (HOST + listener(tls="none"), "f.toml:6: tls in [[listener]]: without TLS nobody can log in"),
         (
-            HOST + listener(service="http"),
-            'f.toml:4: service in [[listener]]: "http" is not built yet; this version has',
+            HOST + listener(service="http", tls="starttls"),
+            'f.toml:6: tls in [[listener]]: HTTP has no STARTTLS; set tls = "implicit" (port 443)',
         ),
         (
             HOST + listener(service="smtp"),
-            'service in [[listener]]: must be one of "submission", "mx", "imap", "pop3", not "smtp"',
+            'service in [[listener]]: must be one of "submission", "mx", "imap", "pop3", "http", not "smtp"',
         ),
         (HOST + listener(address="localhost"), "f.toml:6: address in [[listener]]: must be an IP address"),
         (HOST + listener(address="systemd:"), "lacks the name"),
@@ -432,6 +428,16 @@ def test_listeners_that_cannot_work_are_refused(text: str, expected: str) -> Non
     """A listener that nobody could use, or that would open more than it says, is an error at the start."""
     (problem,) = problems(text)
     assert expected in problem
+
+
+@pytest.mark.parametrize(("hostname", "expected"), [("mail.example.org", "::"), ("localhost", "127.0.0.1")])
+def test_a_server_called_localhost_is_reached_from_its_machine_alone(hostname: str, expected: str) -> None:
+    """What somebody only tries out is not open to the world by accident; an address that is set is obeyed."""
+    host = f'[server]\nhostname = "{hostname}"\n'
+    assert {listener.address for listener in parse_settings(host).listeners} == {expected}
+    (unset,) = parse_settings(host + listener()).listeners
+    (given,) = parse_settings(host + listener(address="192.0.2.1")).listeners
+    assert (unset.address, given.address) == (expected, "192.0.2.1")
 
 
 ROUTE = NONE + HOST + '[[route]]\ndomain = "*"\nhost = "relay.example.org"\n'

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "fedaemon"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("app", "options", "ctl", "web", "delivery_setup", "services_setup"),
+    ("app", "options", "ctl", "web", "delivery_setup", "services_setup", "tls_setup"),
     ("smtp", "imap", "pop3"),
     ("submission",),
     ("delivery",),
@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("mailbox", "accounts"),
     ("store", "net"),
     ("message",),
-    ("errors", "counters"),
+    ("errors", "counters", "logs"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 MAY_IMPORT_TOP = {
@@ -30,8 +30,15 @@ MAY_IMPORT_TOP = {
     ("ctl", "config"),
     ("ctl", "settings_file"),
     ("ctl", "delivery_setup"),
+    ("ctl", "tls_setup"),
+    ("app", "tls_setup"),
+    ("tls_setup", "config"),
     ("app", "delivery_setup"),
     ("app", "services_setup"),
+    ("services_setup", "web"),
+    ("app", "web"),
+    ("ctl", "web"),
+    ("app", "logs"),
     ("services_setup", "config"),
     ("services_setup", "delivery_setup"),
     ("delivery_setup", "config"),

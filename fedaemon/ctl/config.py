@@ -7,8 +7,9 @@ from typing import Any
 
 from fedaemon.config import BadSettings
 from fedaemon.ctl.command import DONE, USAGE, Context
-from fedaemon.net.tls import BadCertificate, ServerTls
+from fedaemon.net.tls import BadCertificate
 from fedaemon.settings_file import as_table, to_toml
+from fedaemon.tls_setup import server_tls
 
 
 def register(
@@ -40,8 +41,7 @@ def check(context: Context, _: argparse.Namespace) -> int:
     try:
         settings = context.settings
         if settings.tls is not None:
-            sites = [(site.certificate, site.private_key) for site in settings.tls.sites]
-            ServerTls(settings.tls.certificate, settings.tls.private_key, sites)
+            server_tls(settings)
     except BadSettings as error:
         problems.extend(error.problems)
     except BadCertificate as error:
