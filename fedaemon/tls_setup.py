@@ -13,6 +13,7 @@ from pathlib import Path
 from fedaemon.config import Settings
 from fedaemon.net.selfsigned import make_local_ca
 from fedaemon.net.tls import BadCertificate, ServerTls
+from fedaemon.store.layout import Layout
 
 OWN_DIRECTORY = "tls"
 """Where in the data directory our own certificate is."""
@@ -33,6 +34,10 @@ def server_tls(settings: Settings) -> ServerTls | None:
         return ServerTls(settings.tls.certificate, settings.tls.private_key, sites)
     if all(listener.tls == "none" for listener in settings.listeners):
         return None
+    if (uid := Layout(settings.server.data_dir).foreign_owner()) is not None:
+        raise BadCertificate(
+            f"{settings.server.data_dir} belongs to user {uid}; run fedaemon as that user, not as root"
+        )
     try:
         settings.server.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         files = make_local_ca(own_directory(settings), (settings.server.hostname,))

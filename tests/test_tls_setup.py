@@ -48,6 +48,6 @@ def test_none_is_made_when_no_listener_has_tls(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     """The line says who has to own what."""
     (tmp_path / "file").touch()
-    with pytest.raises(BadCertificate, match="must own server.data_dir") as caught:
+    with pytest.raises(BadCertificate, match=r"must own server\.data_dir") as caught:
         server_tls(parse_settings(text(tmp_path / "file" / "data")))
     assert "\n" not in str(caught.value)

@@ -11,10 +11,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+from fedaemon.ctl.privileges import INSTEAD, SERVICE_USER, Privileges, is_hidden, owner
 
 if TYPE_CHECKING:
     from fedaemon.config import Settings
@@ -27,6 +30,11 @@ DONE, REFUSED, USAGE = 0, 1, 2
 """Exit codes."""
 
 
+def sentence(text: str) -> str:
+    """Return what a command does, as --help lists it, as the sentence that begins its own --help."""
+    return f"{text[0].upper()}{text[1:]}."
+
+
 @dataclass
 class Context:
     """One run of fedaemonctl."""
@@ -35,12 +43,15 @@ class Context:
     json: bool = False
     out: TextIO = field(default_factory=lambda: sys.stdout)
     err: TextIO = field(default_factory=lambda: sys.stderr)
+    privileges: Privileges = field(default_factory=Privileges)
 
     @cached_property
     def settings(self) -> Settings:
         """The settings file, read when first needed; raises ``config.BadSettings``."""
-        from fedaemon.config import read_settings
+        from fedaemon.config import BadSettings, read_settings
 
+        if is_hidden(self.config_path):
+            raise BadSettings(f"{self.config_path}: Permission denied; {INSTEAD.format(SERVICE_USER)}")
         return read_settings(self.config_path)
 
     @cached_property
@@ -48,7 +59,22 @@ class Context:
         """The store, opened when first needed; raises ``store.StoreError`` with what to do."""
         from fedaemon.store.lmdb_engine import LmdbEngine
 
-        return LmdbEngine.open(self.settings.server.data_dir)
+        return LmdbEngine.open(self.work_as_owner())
+
+    def work_as_owner(self) -> Path:
+        """Take on the rights of the store's owner, when root runs this, and return the data directory.
+
+        :raises StoreError: the caller has no access to it.
+        """
+        data_dir = self.settings.server.data_dir
+        user = owner(data_dir, self.config_path)
+        if user is not None:
+            self.privileges.become(user)
+        return data_dir
+
+    def as_caller(self) -> AbstractContextManager[None]:
+        """Inside, have the caller's rights: around files that the caller named."""
+        return self.privileges.as_caller()
 
     def view(self, function: Callable[[Snapshot], T]) -> T:
         """Run *function* on a consistent view of the store."""
@@ -85,6 +111,7 @@ class Context:
             print(line.rstrip(), file=self.out)
 
     def close(self) -> None:
-        """Close the store if it was opened."""
+        """Close the store if it was opened, and end as whoever began."""
         if "engine" in self.__dict__:
             self.engine.close()
+        self.privileges.leave()

@@ -11,7 +11,7 @@ from typing import Any
 
 from fedaemon.accounts import declared, declared_text
 from fedaemon.accounts.directory import stored_account
-from fedaemon.ctl.command import DONE, USAGE, Context
+from fedaemon.ctl.command import DONE, USAGE, Context, sentence
 from fedaemon.ctl.password import now_ms
 from fedaemon.errors import BadSyntax, Refused
 from fedaemon.mailbox import mailboxes
@@ -29,14 +29,15 @@ class _DryRunError(Exception):
 
 def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentParser) -> None:
     """Add the parsers of this command group."""
-    group = groups.add_parser("directory", help="all domains, accounts and aliases as one text")
+    text = "all domains, accounts and aliases as one text"
+    group = groups.add_parser("directory", help=text, description=sentence(text))
     commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
     text = "write the directory as TOML (without passwords)"
-    parser = commands.add_parser("export", parents=[common], help=text, description=text)
+    parser = commands.add_parser("export", parents=[common], help=text, description=sentence(text))
     parser.add_argument("file", metavar="FILE", nargs="?", default="-", help="default: standard output")
     parser.set_defaults(run=run_export)
     text = "make the directory equal to a file, for what the file names"
-    parser = commands.add_parser("apply", parents=[common], help=text, description=text)
+    parser = commands.add_parser("apply", parents=[common], help=text, description=sentence(text))
     parser.add_argument("file", metavar="FILE", help='"-": standard input')
     parser.add_argument("--prune", action="store_true", help="also remove what the file does not name")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
@@ -52,12 +53,13 @@ def run_export(context: Context, arguments: argparse.Namespace) -> int:
     target = Path(arguments.file)
     # Beside the target and renamed: a full disk leaves the old file as it was.
     draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(target)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise Refused(f"{target}: {error.strerror}") from error
+    with context.as_caller():
+        try:
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(target)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise Refused(f"{target}: {error.strerror}") from error
     context.say(f"The directory is in {target}; after changes: fedaemonctl directory apply {target}")
     context.show({"file": str(target)})
     return DONE

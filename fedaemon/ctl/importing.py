@@ -96,7 +96,7 @@ class Importer:
         """Add all messages, until something stops it; ``tally`` has what came of it."""
         with Interruption() as interruption, Progress(self._context, "importing") as progress:
             try:
-                for count, entry in enumerate(entries):
+                for count, entry in enumerate(self._context.privileges.each_as_caller(entries)):
                     if interruption.asked:
                         self.tally.stopped = "interrupted"
                         break
@@ -164,13 +164,14 @@ class Importer:
 
     def _read(self, found: Found) -> Content:
         if found.size <= MEMORY_OCTETS:
-            return MemoryContent(b"".join(found.open()))
-        pieces = found.open()
+            with self._context.as_caller():
+                return MemoryContent(b"".join(found.open()))
         try:
             # It outlives this call: the content reads it.
             file = tempfile.TemporaryFile(dir=self._context.engine.layout.spool, buffering=0)  # noqa: SIM115
-            for piece in pieces:
-                file.write(piece)
+            with self._context.as_caller():
+                for piece in found.open():
+                    file.write(piece)
         except OSError as error:
             raise from_os_error(error, "cannot spool a message") from error
         return OpenFileContent(cast("BinaryIO", file), found.size)

@@ -96,7 +96,11 @@ def run_export(context: Context, arguments: argparse.Namespace) -> int:
     writer = WRITERS[arguments.form](arguments.directory)
     tally = Tally()
     total = sum(each.exists for each in opened)
-    with Interruption() as interruption, Progress(context, "exporting", total=total) as progress:
+    with (
+        Interruption() as interruption,
+        Progress(context, "exporting", total=total) as progress,
+        context.as_caller(),
+    ):
         try:
             # Mail is private, and what is made in it need not be.
             arguments.directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -67,7 +67,8 @@ def run_import(context: Context, arguments: argparse.Namespace) -> int:
     source: Path = arguments.maildir or arguments.mbox
     account = context.view(lambda snapshot: account_of(snapshot, arguments.account))
     into = arguments.into or ""
-    marks = Marks(account, source, into)
+    with context.as_caller():
+        marks = Marks(account, source, into)
     importer = Importer(context, account, marks, into, dry_run=arguments.dry_run)
     if not arguments.dry_run:
         context.transact(lambda transaction: mailboxes.provide(transaction, account, now_ms()))

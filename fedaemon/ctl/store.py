@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fedaemon.ctl.command import DONE, REFUSED, Context
+from fedaemon.ctl.command import DONE, REFUSED, Context, sentence
 from fedaemon.delivery.check import DeliveryChecker
 from fedaemon.mailbox.check import MailboxChecker
 from fedaemon.store.backup import backup, restore
@@ -23,7 +23,7 @@ def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentP
 
     def add(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = groups.add_parser(
-            name, parents=[common], help=text, description=text
+            name, parents=[common], help=text, description=sentence(text)
         )
         parser.set_defaults(run=run)
         return parser
@@ -39,7 +39,7 @@ def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentP
 
 def run_backup(context: Context, arguments: argparse.Namespace) -> int:
     """Write a backup."""
-    manifest = backup(context.engine, arguments.directory, context.say)
+    manifest = backup(context.engine, arguments.directory, context.say, outside=context.as_caller)
     context.say(
         f"{arguments.directory}: {manifest.database_octets >> 10} KiB of database and"
         f" {manifest.blob_files} large messages"
@@ -50,8 +50,14 @@ def run_backup(context: Context, arguments: argparse.Namespace) -> int:
 
 def run_restore(context: Context, arguments: argparse.Namespace) -> int:
     """Bring a backup back."""
-    data_dir = context.settings.server.data_dir
-    replaced = restore(arguments.directory, data_dir, force=arguments.force, progress=context.say)
+    data_dir = context.work_as_owner()
+    replaced = restore(
+        arguments.directory,
+        data_dir,
+        force=arguments.force,
+        progress=context.say,
+        outside=context.as_caller,
+    )
     context.say(f"{data_dir} holds the store of {arguments.directory} now; next: fedaemonctl verify")
     if replaced is not None:
         context.say(f"the store that was there is in {replaced}; remove it when it is not needed")

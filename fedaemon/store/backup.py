@@ -20,6 +20,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,10 +38,13 @@ from fedaemon.store.spaces import BLOB
 
 MANIFEST = "backup.json"
 BACKUP_VERSION = 1
+COPY_OCTETS = 1 << 20
 PROGRESS_EVERY = 1000
 """Files between two lines of progress."""
 
 Progress = Callable[[str], None]
+Outside = Callable[[], AbstractContextManager[None]]
+"""Gives a context in which files outside the data directory are used: perhaps with the rights of somebody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +58,22 @@ class Manifest:
     blob_files: int
 
 
-def backup(engine: LmdbEngine, target: Path, progress: Progress) -> Manifest:
+def backup(
+    engine: LmdbEngine, target: Path, progress: Progress, *, outside: Outside = nullcontext
+) -> Manifest:
     """Write a backup into the directory *target*, which must be empty or missing; the store stays in use.
 
     :param progress: called with a line of text now and then.
+    :param outside: with whose rights *target* is written.
     Raises StoreError; what was written so far stays, without a manifest.
     """
     layout = Layout(target)
     try:
-        if target.exists() and any(target.iterdir()):
-            raise StoreError(f"{target} is not empty; give a new directory for each backup")
-        layout.make_directory(target)
-        layout.make_directory(layout.store)
-        layout.make_directory(layout.blobs)
-        with backup_hold(engine.layout):
+        with backup_hold(engine.layout), outside():
+            if target.exists() and any(target.iterdir()):
+                raise StoreError(f"{target} is not empty; give a new directory for each backup")
+            for directory in (target, layout.store, layout.blobs):
+                layout.make_directory(directory)
             progress("copying the database")
             engine.copy_to(layout.store)
             layout.database.chmod(FILE_MODE)
@@ -76,14 +82,15 @@ def backup(engine: LmdbEngine, target: Path, progress: Progress) -> Manifest:
             with _Copied(layout) as snapshot:
                 found = formats.version(snapshot)
                 files = _collect(engine.layout, layout, snapshot, progress)
-        manifest = Manifest(
-            BACKUP_VERSION,
-            formats.CURRENT if found is None else found,
-            time.time_ns() // 1_000_000,
-            layout.database.stat().st_size,
-            files,
-        )
-        _write_manifest(target, manifest)
+        with outside():
+            manifest = Manifest(
+                BACKUP_VERSION,
+                formats.CURRENT if found is None else found,
+                time.time_ns() // 1_000_000,
+                layout.database.stat().st_size,
+                files,
+            )
+            _write_manifest(target, manifest)
     except OSError as error:
         raise from_os_error(error, f"cannot write the backup {target}") from error
     return manifest
@@ -151,8 +158,15 @@ def _link_or_copy(source: Path, target: Path) -> None:
         _copy(source, target)
 
 
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
+def _copy(source: Path, target: Path, outside: Outside = nullcontext) -> None:
+    """Copy a file durably; *source* is opened with the rights that *outside* gives.
+
+    Never through a symbolic link: the store's user could have put it there, to be given what only root may read.
+    """
+    with outside():
+        reading = os.fdopen(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+    with reading, target.open("wb") as writing:
+        shutil.copyfileobj(reading, writing, COPY_OCTETS)
     target.chmod(FILE_MODE)
     _sync_file(target)
 
@@ -187,14 +201,18 @@ def read_manifest(source: Path) -> Manifest:
     return manifest
 
 
-def restore(source: Path, data_dir: Path, *, force: bool, progress: Progress) -> Path | None:
+def restore(
+    source: Path, data_dir: Path, *, force: bool, progress: Progress, outside: Outside = nullcontext
+) -> Path | None:
     """Put the backup *source* in place of the store in *data_dir*; the backup itself is not changed.
 
     :param force: allow it although there is a store already, which is moved aside, or a restore cut short.
+    :param outside: with whose rights *source* is read.
     Returns where the old store was moved to, None when there was none. Raises StoreError; StoreInUse while a
     daemon runs on *data_dir*.
     """
-    manifest = read_manifest(source)
+    with outside():
+        manifest = read_manifest(source)
     layout, origin = Layout(data_dir), Layout(source)
     try:
         layout.make_directory(data_dir)
@@ -205,7 +223,7 @@ def restore(source: Path, data_dir: Path, *, force: bool, progress: Progress) ->
             arriving = Layout(layout.unfinished_restore)
             if arriving.data_dir.exists():
                 shutil.rmtree(arriving.data_dir)
-            _bring(origin, arriving, manifest, progress)
+            _bring(origin, arriving, manifest, progress, outside)
             return _switch(layout, arriving)
         finally:
             lock.release()
@@ -213,19 +231,21 @@ def restore(source: Path, data_dir: Path, *, force: bool, progress: Progress) ->
         raise from_os_error(error, f"cannot restore {source}") from error
 
 
-def _bring(origin: Layout, arriving: Layout, manifest: Manifest, progress: Progress) -> None:
+def _bring(
+    origin: Layout, arriving: Layout, manifest: Manifest, progress: Progress, outside: Outside
+) -> None:
     """Copy the backup beside the store, durably."""
     for directory in (arriving.data_dir, arriving.store, arriving.blobs):
         arriving.make_directory(directory)
     progress(f"copying the database, {manifest.database_octets >> 20} MiB")
-    _copy(origin.database, arriving.database)
+    _copy(origin.database, arriving.database, outside)
     sync_directory(arriving.store)
     files = 0
-    for directory in sorted(origin.blobs.glob("*/")):
-        target = arriving.blobs / directory.name
+    for name, paths in _large_messages(origin, outside):
+        target = arriving.blobs / name
         arriving.make_directory(target)
-        for path in directory.iterdir():
-            _copy(path, target / path.name)
+        for path in paths:
+            _copy(path, target / path.name, outside)
             files += 1
             if not files % PROGRESS_EVERY:
                 progress(f"{files} of {manifest.blob_files} large messages")
@@ -234,11 +254,18 @@ def _bring(origin: Layout, arriving: Layout, manifest: Manifest, progress: Progr
         raise StoreError(f"the backup has {files} of its {manifest.blob_files} large messages: it is damaged")
 
 
+def _large_messages(origin: Layout, outside: Outside) -> Iterator[tuple[str, list[Path]]]:
+    """Yield the directories of a backup's large messages, and what is in each."""
+    with outside():
+        directories = sorted(origin.blobs.glob("*/"))
+    for directory in directories:
+        with outside():
+            paths = list(directory.iterdir())
+        yield directory.name, paths
+
+
 def _switch(layout: Layout, arriving: Layout) -> Path | None:
     """Move the old store aside and what arrived into its place; the order lets ``restore`` be run again."""
-    own = Layout(layout.data_dir)
-    for path in [arriving.data_dir, *arriving.data_dir.rglob("*")]:
-        own.own(path)
     replaced = None
     for path in (layout.store, layout.blobs):
         if path.exists():

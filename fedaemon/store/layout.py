@@ -7,8 +7,8 @@
     DATA_DIR/backup.lock                 held by running backups: blob files stay where they are
     DATA_DIR/restore/                    a restore that has not finished
 
-Invariants: directories are 0700 and files 0600; when root works on a directory of another user (fedaemonctl
-under sudo), what it makes belongs to that user, so that the daemon can still write it.
+Invariants: directories are 0700 and files 0600, and all belong to the owner of the data directory: nobody else can
+open the store, not even root (fedaemonctl takes on the owner's rights before).
 """
 
 from __future__ import annotations
@@ -56,33 +56,24 @@ class Layout:
         if not path.parent.is_dir():
             self.make_directory(path.parent)
         path.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-        self.own(path)
         sync_directory(path.parent)
 
-    def own(self, path: Path) -> None:
-        """Give *path* to the user of the data directory when root made it; raises OSError."""
-        if os.geteuid() != 0:
-            return
-        status = self.data_dir.stat()
-        if status.st_uid != 0:
-            os.chown(path, status.st_uid, status.st_gid)
+    def foreign_owner(self) -> int | None:
+        """Return the user whose data directory root, as whom we run, would spoil with files of its own.
+
+        None when all is well, or the directory is not there yet.
+        """
+        if os.geteuid() != 0 or not self.data_dir.exists():
+            return None
+        return self.data_dir.stat().st_uid or None
 
     def create(self, path: Path) -> int:
         """Create the file *path*, which must not exist, and return a descriptor for it; raises OSError."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-        try:
-            self.own(path)
-        except OSError:
-            os.close(descriptor)
-            path.unlink(missing_ok=True)
-            raise
-        return descriptor
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
 
     def open_lock(self, path: Path) -> int:
         """Open the lock file *path*, made when missing, for ``flock``; raises OSError."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-        self.own(path)
-        return descriptor
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
 
     def blob(self, blob_id: str) -> Path:
         """Return the file of a large blob."""

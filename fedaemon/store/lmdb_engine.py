@@ -31,8 +31,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import lmdb
-from twisted.logger import Logger
 
+from fedaemon.logs import Logger
 from fedaemon.store import formats
 from fedaemon.store.blobs import Blobs
 from fedaemon.store.errors import StoreError, StoreFull, from_os_error
@@ -100,6 +100,8 @@ class LmdbEngine:
                 f"a restore into {data_dir} was interrupted: run it again with --force, or remove"
                 f" {layout.unfinished_restore} when the store beside it is the one to use"
             )
+        if (uid := layout.foreign_owner()) is not None:
+            raise StoreError(f"{data_dir} belongs to user {uid}; run fedaemon as that user, not as root")
         if not create and not layout.database.exists():
             raise StoreError(f"there is no store in {data_dir}; check data_dir in the settings")
         engine = cls(layout, map_size, reserve_octets, faults or Faults.from_environment(os.environ))
@@ -120,8 +122,6 @@ class LmdbEngine:
         try:
             self.layout.make()
             self._env = self._open_environment()
-            for path in (self.layout.database, self.layout.store / "lock.mdb"):
-                self.layout.own(path)
             if new:
                 sync_directory(self.layout.store)
             # Slots of processes that were killed would hold back the reuse of pages for ever.
@@ -326,7 +326,7 @@ class LmdbEngine:
             try:
                 function()
             except Exception:
-                _log.failure("a function to run after a commit failed")
+                _log.failure("a function to run after a commit failed", event="defect")
 
     def _commit_error(self, error: lmdb.Error) -> StoreError:
         # LMDB calls a write that was cut short by a full disk an I/O error.
@@ -349,7 +349,9 @@ class LmdbEngine:
                 if isinstance(error, lmdb.MapResizedError):
                     self._environment().set_mapsize(0)
                 else:
-                    _log.warn("the store panicked and is opened anew: {error}", error=error)
+                    _log.warn(
+                        "the store panicked and is opened anew", event="store-reopened", reason=str(error)
+                    )
                     self._environment().close()
                     self._env = self._open_environment()
             except lmdb.Error as again:
