@@ -40,6 +40,21 @@ def test_gauges_are_set_and_histograms_sort_values() -> None:
     assert [series["buckets"][bound] for bound in ("0.01", "0.25", "0.5", "300", "+Inf")] == [1, 1, 2, 2, 3]
 
 
+def test_a_gauge_forgets_what_is_no_more() -> None:
+    """A service without listeners, or a certificate that was replaced, has no last value for ever."""
+    numbers = Counters()
+    numbers.gauge("sessions", 3, service="imap")
+    numbers.gauge("sites", 3)
+    numbers.forget("sessions")
+    numbers.gauge("sessions", 1, service="pop3")
+    assert [series["labels"] for series in numbers.series("sessions")] == [{"service": "pop3"}]
+    numbers.gauge("sessions", 2, service="imap")
+    assert numbers.value("sessions", service="imap") == 2
+    for name in ("sites", "queue_claims_total", "no_such"):
+        with pytest.raises(ValueError, match=name):
+            numbers.forget(name)
+
+
 @pytest.mark.parametrize(
     ("name", "labels"),
     [("no_such_total", {}), ("sites", {}), ("queue_claims_total", {"site": "x"})],

@@ -40,9 +40,9 @@ from typing import Any, TypeVar
 
 from twisted.internet import defer, threads
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from fedaemon.logs import Logger
 from fedaemon.store.blobs import INLINE_OCTETS
 from fedaemon.store.errors import StoreError
 from fedaemon.store.group import Call, Group
@@ -118,6 +118,13 @@ class AsyncStore:
         self._commit_callbacks: list[Callable[[Set[Hashable]], None]] = []
         self._timers: dict[str, Any] = {}
         self._lock: ServiceLock | None = None
+        self._busy_since_s: float | None = None
+
+    @property
+    def busy_s(self) -> float:
+        """How long the writer has been at the group that it writes now, 0 while it rests."""
+        since_s = self._busy_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
 
     @property
     def statistics(self) -> Statistics:
@@ -172,7 +179,7 @@ class AsyncStore:
     def _sweep_failed(self, failure: Failure) -> None:
         # A store closed under a running sweep is no news.
         if self._running:
-            _log.failure("the sweep for orphan files failed", failure)
+            _log.failure("orphan files were not removed; tried again later", failure, event="sweep-failed")
 
     # interface.Store
 
@@ -237,7 +244,7 @@ class AsyncStore:
             try:
                 callback(subjects)
             except Exception:
-                _log.failure("a callback for a commit failed")
+                _log.failure("a callback for a commit failed", event="defect")
 
     def on_foreign_commit(self, callback: Callable[[], None]) -> None:
         """Call *callback* within a second or so of a commit by another process, such as fedaemonctl."""
@@ -247,7 +254,9 @@ class AsyncStore:
         try:
             foreign = self.engine.foreign_commits()
         except StoreError as error:
-            _log.warn("cannot look for commits of other processes: {error}", error=error)
+            _log.warn(
+                "commits of other processes are not seen", event="foreign-commits-unseen", reason=str(error)
+            )
             return
         if foreign == self._foreign:
             return
@@ -256,7 +265,7 @@ class AsyncStore:
             try:
                 callback()
             except Exception:
-                _log.failure("a callback for a foreign commit failed")
+                _log.failure("a callback for a foreign commit failed", event="defect")
 
     # the writer thread
 
@@ -264,13 +273,15 @@ class AsyncStore:
         """Serve wake-ups until told to stop; runs as the writer thread."""
         while self._wake.get():
             group = Group()
+            self._busy_since_s = time.monotonic()
             try:
                 self._one_commit(group)
             except StoreError as error:
                 group.fail(error)
             except BaseException as error:  # noqa: BLE001, RUF100 - this thread must live on
-                _log.failure("a bug in the store's writer")
+                _log.failure("the store's writer failed", event="defect")
                 group.fail(StoreError(f"the store failed: {error!r}"))
+            self._busy_since_s = None
             self.statistics.count(group.calls)
             self._reactor.callFromThread(self._tell, group)
         self._reactor.callFromThread(self._ended)
@@ -285,7 +296,10 @@ class AsyncStore:
         if not self._lend_transaction(transaction, group.run, transaction, self._take()):
             transaction = self.engine.begin_again(transaction)
             self._lend_transaction(transaction, group.run_again, transaction, self.engine.begin_nested)
+        began_s = time.perf_counter()
         self.engine.commit(transaction)
+        if transaction.changes:
+            group.commit_s = time.perf_counter() - began_s
         group.announced = transaction.announced
 
     def _lend_transaction(
@@ -337,13 +351,14 @@ class AsyncStore:
                 self._wake.put(True)
 
     def _tell(self, group: Group) -> None:
+        self.statistics.ended(group)
         if group.announced:
             self._announce(set(group.announced))
         for write in group.calls:
             try:
                 write.fire()  # type: ignore[attr-defined]
             except Exception:
-                _log.failure("a write's Deferred could not be fired")
+                _log.failure("a write's Deferred could not be fired", event="defect")
 
     def _ended(self) -> None:
         self.engine.reactor_thread = None

@@ -48,12 +48,17 @@ class Call:
 
 
 class Group:
-    """The calls of one transaction, in the order in which they were made, and what it *announced*."""
+    """The calls of one transaction, in the order in which they were made, and what it *announced*.
 
-    __slots__ = ("announced", "calls")
+    *commit_s* is how long its commit took, 0.0 when there was nothing to commit; *error* why there was none.
+    """
+
+    __slots__ = ("announced", "calls", "commit_s", "error")
 
     def __init__(self) -> None:
         self.announced: Sequence[Hashable] = ()
+        self.commit_s = 0.0
+        self.error: StoreError | None = None
         self.calls: list[Call] = []
 
     def run(self, transaction: LmdbTransaction, calls: Iterable[Call]) -> bool:
@@ -90,6 +95,7 @@ class Group:
 
     def fail(self, error: StoreError) -> None:
         """Nothing of the group became durable: every call without an error of its own gets *error*."""
+        self.error = error
         for call in self.calls:
             if call.error is None:
                 # Each caller its own exception: tracebacks and notes of one do not belong to the others.

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from fedaemon import counters
 
 if TYPE_CHECKING:
-    from fedaemon.store.group import Call
+    from fedaemon.store.errors import StoreError
+    from fedaemon.store.group import Call, Group
+
+LATEST: Final = 100
+"""Commits whose time and size are remembered."""
 
 
 @dataclass(slots=True)
@@ -15,7 +23,8 @@ class Statistics:
     """What was done. ``functions / commits`` is how well commits are shared.
 
     *file_syncs* counts fsync calls for blob files and their directories; a commit of LMDB adds an fdatasync
-    and a synchronous write of its own.
+    and a synchronous write of its own. *latest* has (seconds, functions) of the latest commits; *failure* is why
+    the last one did not happen, at *failed_s* on the monotonic clock, None when it did.
     """
 
     commits: int = 0
@@ -25,6 +34,9 @@ class Statistics:
     last_group: int = 0
     largest_group: int = 0
     file_syncs: int = 0
+    latest: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=LATEST))
+    failure: StoreError | None = None
+    failed_s: float = 0.0
 
     def count(self, calls: Sequence[Call]) -> None:
         """Count a group that has ended."""
@@ -33,3 +45,14 @@ class Statistics:
         self.last_group = size
         self.largest_group = max(self.largest_group, size)
         self.failed += sum(call.error is not None for call in calls)
+
+    def ended(self, group: Group) -> None:
+        """Note how the commit of a group went."""
+        if group.error is not None:
+            counters.count("store_commits_failed_total")
+            self.failure, self.failed_s = group.error, time.monotonic()
+        elif group.commit_s:
+            self.failure = None
+            self.latest.append((group.commit_s, len(group.calls)))
+            counters.observe("store_commit_seconds", group.commit_s)
+            counters.observe("store_batch_size", len(group.calls))

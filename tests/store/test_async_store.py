@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 
+from fedaemon import counters
 from fedaemon.store import async_store
 from fedaemon.store.async_store import AsyncStore
 from fedaemon.store.blobs import INLINE_OCTETS
@@ -185,6 +186,28 @@ def test_a_failed_commit_fails_the_whole_group_and_the_next_works(
             loop.wait(write)
     assert numbers(store) == []
     assert loop.wait(store.write(put(3))) == 3
+
+
+def test_commits_are_timed_and_failures_remembered_until_one_works(
+    store: AsyncStore, loop: Loop, faults: Faults
+) -> None:
+    """Health and metrics see how long commits take, how many share one, and that the disk refuses."""
+    timed = counters.value("store_commit_seconds")
+    failed = counters.value("store_commits_failed_total")
+    loop.wait(gatherResults([store.write(put(n)) for n in range(async_store.ALONE)]))
+    seconds, size = store.statistics.latest[-1]
+    assert (seconds > 0, size) == (True, async_store.ALONE)
+    assert counters.value("store_commit_seconds") == timed + 1
+    loop.wait(store.write(lambda transaction: None))
+    assert counters.value("store_commit_seconds") == timed + 1, "nothing was committed"
+    faults.fail("commit", errno.EIO)
+    with pytest.raises(StoreError):
+        loop.wait(store.write(put(4)))
+    assert store.statistics.failure is not None
+    assert counters.value("store_commits_failed_total") == failed + 1
+    loop.wait(store.write(put(5)))
+    assert store.statistics.failure is None
+    assert store.busy_s == 0
 
 
 def test_a_transaction_that_cannot_begin_fails_those_who_wait(

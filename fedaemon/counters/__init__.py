@@ -16,83 +16,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-Kind = Literal["counter", "gauge", "histogram"]
+from fedaemon.counters.table import METRICS as METRICS
+from fedaemon.counters.table import Kind, Metric
 
 PREFIX: Final = "fedaemon_"
 MAX_SERIES: Final = 200
 MAX_LABEL_CHARACTERS: Final = 64
 OTHER: Final = "other"
-
-DURATION_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""Upper bounds in seconds: from a local mailbox to a remote server that uses up its time-outs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """What one name stands for. *buckets* are upper bounds, for a histogram only."""
-
-    name: str
-    kind: Kind
-    labels: tuple[str, ...]
-    about: str
-    buckets: tuple[float, ...] = ()
-
-
-METRICS: Final[dict[str, Metric]] = {
-    metric.name: metric
-    for metric in (
-        Metric(
-            "messages_accepted_total",
-            "counter",
-            ("service",),
-            "Messages taken into the queue, by the service that took them (submission, mx).",
-        ),
-        Metric("queue_claims_total", "counter", (), "Recipients claimed for a remote attempt."),
-        Metric("attempts_active", "gauge", (), "Remote attempts under way."),
-        Metric("sites", "gauge", (), "Sites of which something is remembered."),
-        Metric(
-            "delivery_outcomes_total",
-            "counter",
-            ("result", "category"),
-            "What became of a recipient in an attempt: delivered, deferred, bounced or expired, and why.",
-        ),
-        Metric(
-            "delivery_duration_seconds",
-            "histogram",
-            (),
-            "How long the attempt took for a recipient that was delivered.",
-            DURATION_BUCKETS,
-        ),
-        Metric(
-            "connections_opened_total",
-            "counter",
-            ("tls",),
-            "Connections opened to other servers, by TLS version (none without).",
-        ),
-        Metric("connections_reused_total", "counter", (), "Messages that took a connection already open."),
-        Metric("connections_idle", "gauge", (), "Open connections that wait for a further message."),
-        Metric("reports_total", "counter", ("kind",), "Delivery reports queued, by kind."),
-        Metric("suppressed_total", "counter", (), "Addresses put on the suppression list."),
-        Metric(
-            "complaints_total",
-            "counter",
-            ("result",),
-            "Complaints read: matched, unmatched, ignored, unreadable.",
-        ),
-        Metric("webhook_backlog", "gauge", (), "Events that wait to be posted to webhooks."),
-        Metric(
-            "webhook_posts_total",
-            "counter",
-            ("result",),
-            "Posts to webhooks: done, failed (tried again), expired (given up), gone (webhook disabled).",
-        ),
-        Metric("webhook_dropped_total", "counter", (), "Events dropped because a backlog was full."),
-    )
-}
-"""All names, in the order in which they are shown."""
 
 Labels = dict[str, str]
 _Cell = list[float]
@@ -131,6 +63,18 @@ class Counters:
         """
         cell = self._gauges.get((name, *labels.items())) or self._cell("gauge", name, labels)
         cell[0] = value
+
+    def forget(self, name: str) -> None:
+        """Drop all series of a gauge with labels: what is set next is all that there is.
+
+        :raises ValueError: no such gauge.
+        """
+        metric = METRICS.get(name)
+        if metric is None or metric.kind != "gauge" or not metric.labels:
+            raise ValueError(f"there is no gauge {name} with labels; see counters.METRICS")
+        self._cells[name].clear()
+        for key in [key for key in self._gauges if key[0] == name]:
+            del self._gauges[key]
 
     def observe(self, name: str, value: float, **labels: object) -> None:
         """Enter *value* into a histogram.
@@ -182,6 +126,10 @@ class Counters:
         ``buckets`` ({upper bound: how many are not above it}).
         """
         return {name: list(self._series(metric)) for name, metric in METRICS.items()}
+
+    def series(self, name: str) -> Iterator[dict[str, Any]]:
+        """Yield the series of one name, as ``snapshot`` has them."""
+        return self._series(METRICS[name])
 
     def _series(self, metric: Metric) -> Iterator[dict[str, Any]]:
         for values, cell in self._cells[metric.name].items():
@@ -240,6 +188,7 @@ SERVER: Final = Counters()
 
 count = SERVER.count
 gauge = SERVER.gauge
+forget = SERVER.forget
 observe = SERVER.observe
 value = SERVER.value
 snapshot = SERVER.snapshot

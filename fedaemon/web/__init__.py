@@ -1,0 +1,1 @@
+"""What the server shows over HTTP: mail programs find their settings there, monitoring its numbers."""
