@@ -12,7 +12,7 @@ Standards: RFC 1035 7, RFC 2181 10.3, RFC 2308 5 (negative answers), RFC 6891 (E
 at random, which dnspython does for each query), RFC 4035 4.9 and RFC 6840 5.7 (the AD bit).
 Invariants: only NXDOMAIN means that a name does not exist; whatever else goes wrong is temporary. An answer is
 secure only when every part of its CNAME chain is.
-Limits: ``MAX_LINKS`` answers for one CNAME chain; ``LIFETIME_S`` for one question, its chain included.
+Limits: ``MAX_LINKS`` answers for one CNAME chain; ``LIFETIME_S``, or as set, for one question with its chain.
 Known gaps: no DNSSEC validation of our own.
 """
 
@@ -97,10 +97,14 @@ class DnsQuery:
 
     :param trust_ad: believe the servers when they say that an answer is authenticated; None: only when all of
         them are on this machine.
+    :param lifetime_s: how long one question may take, its chain of aliases included.
     """
 
-    def __init__(self, servers: Sequence[Server], trust_ad: bool | None = None) -> None:
+    def __init__(
+        self, servers: Sequence[Server], trust_ad: bool | None = None, lifetime_s: float = LIFETIME_S
+    ) -> None:
         self._servers = tuple(servers)
+        self._lifetime_s = lifetime_s
         self._trust_ad = all(map(_is_local, self._servers)) if trust_ad is None else trust_ad
         # The server that answered last is asked first, so that a dead first one costs its wait only once.
         self._first = 0
@@ -116,7 +120,7 @@ class DnsQuery:
             target = dns.name.from_text(name)
         except (dns.exception.DNSException, UnicodeError):
             return Missing(ttl_s=86_400)  # a name that cannot be written cannot exist
-        deadline = time.monotonic() + LIFETIME_S
+        deadline = time.monotonic() + self._lifetime_s
         ttl_s, secure = 86_400, self._trust_ad
         for _ in range(MAX_LINKS):
             response = self._exchange(target, rdtype, deadline)
