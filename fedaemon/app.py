@@ -23,7 +23,6 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
 
 from fedaemon import delivery_setup as setup
 from fedaemon.accounts.authenticator import Authenticator
@@ -43,6 +42,8 @@ from fedaemon.delivery.tls_policy.results import TlsResults, policy_type
 from fedaemon.delivery.tls_policy.sts import NoPolicies, StsPolicies
 from fedaemon.delivery.transport import Transport
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
+from fedaemon.logs.recent import Recent
 from fedaemon.mailauth.signer import Signer
 from fedaemon.mailbox.live import LiveMailboxes
 from fedaemon.mailbox.shaping import Shaper
@@ -60,6 +61,9 @@ from fedaemon.smtp.transport import SmtpTransport
 from fedaemon.store.async_store import AsyncStore
 from fedaemon.store.lmdb_engine import LmdbEngine
 from fedaemon.tls_setup import server_tls
+from fedaemon.web.monitor import Monitor, Open
+from fedaemon.web.site import StatusSite
+from fedaemon.web.status_socket import open_status_socket
 
 DRAIN_S = 15.0
 """How long sessions may go on with the transaction they are in when the server stops."""
@@ -91,11 +95,13 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         self._factories: dict[Listener, Factory] = {}
         self._listening: dict[Listener, Listeners] = {}
         self._watchdog: LoopingCall | None = None
+        self.recent = Recent()
 
     # -- start
 
     def privilegedStartService(self) -> None:  # noqa: N802
         """Open the listening sockets; nothing is accepted before the reactor runs."""
+        self.recent.begin()
         for listener in self.settings.listeners:
             self._listen(listener)
 
@@ -159,11 +165,14 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         self.store.on_foreign_commit(self.revocation.look)
         self.store.on_foreign_commit(self.delivery.foreign_commit)
         self.store.on_foreign_commit(self.hooks.wake)
+        self.monitor = self._monitor()
         self.tls_results.start()
         self.retention.start()
         self.hooks.start()
         self.delivery.start()
         self.upkeep.start()
+        self.monitor.start()
+        self._status_socket = open_status_socket(reactor, settings.server.data_dir, StatusSite(self.monitor))
         self._install_services()
         reactor.callWhenRunning(self._ready)
 
@@ -181,7 +190,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         # What is there now stays for good: no collection needs to look at it, each the shorter for that.
         gc.collect()
         gc.freeze()
-        log.info("ready: {status}", status=self._status())
+        log.info("mail is taken and delivered", event="ready", status=self._status())
         if self._on_ready is not None:
             self._on_ready()
 
@@ -193,7 +202,28 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         ]
         return f"{self.settings.server.hostname} listens on " + ", ".join(places)
 
+    def _open(self) -> list[Open]:
+        """Return what listens, as ``fedaemonctl status`` shows it."""
+        return [
+            Open(listener.service, address, port, listener.tls, opened.accepting())
+            for listener, opened in self._listening.items()
+            for address, port in opened.ports()
+        ]
+
     # -- the parts
+
+    def _monitor(self) -> Monitor:
+        return Monitor(
+            self._reactor,
+            wall_clock_ms,
+            self.store,
+            sessions=self.sessions,
+            delivery=self.delivery,
+            problems=self.recent,
+            listeners=self._open,
+            tls=lambda: self._server_tls,
+            hostname=self.settings.server.hostname,
+        )
 
     def _authenticator(self) -> Authenticator:
         lockout = Lockout(self._reactor.seconds, self.settings.limits.login_failures_per_hour)
@@ -217,7 +247,9 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
     def _mailboxes_changed(self) -> None:
         """Another process has changed something, perhaps in a mailbox that is open."""
         looked = self.store.read(self.live.foreign_commit)
-        looked.addErrback(lambda failure: log.failure("cannot look for changed mailboxes", failure))
+        looked.addErrback(
+            lambda failure: log.failure("changed mailboxes not looked for", failure, event="defect")
+        )
 
     def _finder(self) -> Finder:
         settings = self.settings
@@ -261,6 +293,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             shaper=self.shaper,
             live=self.live,
             tls=self._server_tls,
+            monitor=self.monitor,
             wake=self.delivery.wake,
             run_in_thread=self._file_thread,
         )
@@ -276,15 +309,15 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         systemd.reloading()
         try:
             self._apply(read_settings(self.settings.source))
-            log.info("settings and certificates were read again")
+            log.info("settings and certificates were read again", event="reloaded")
         except (BadSettings, BadCertificate, CannotListen, MailError) as error:
-            log.warn("nothing was changed: {error}", error=error)
+            log.warn("nothing was changed", event="reload-failed", reason=str(error))
         systemd.ready(self._status())
 
     def _apply(self, new: Settings) -> None:
         old = self.settings
         if new.server.data_dir != old.server.data_dir or new.dns != old.dns:
-            log.warn("server.data_dir and [dns] take effect at the next start")
+            log.warn("server.data_dir and [dns] are read at the start only", event="restart-needed")
             server = replace(new.server, data_dir=old.server.data_dir)
             new = replace(new, server=server, dns=old.dns)
         # What can fail comes first: certificates, then new sockets.
@@ -309,6 +342,7 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             # Counters of failed logins begin anew only when the limit itself is another.
             self.authenticator = self._authenticator()
         self.retention.configure(new.delivery.retention_s * 1000, new.delivery.history_s * 1000)
+        self.monitor.hostname = new.server.hostname
         self.hooks.schedule = rules.schedule
         self.upkeep.settings = _upkeep_settings(new)
         self.delivery.configure(rules, self._finder())
@@ -341,6 +375,9 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
             await opened.stop_accepting()
         if not hasattr(self, "store"):
             return
+        self.monitor.stop()
+        if self._status_socket is not None:
+            await self._status_socket.stop()
         self.revocation.stop()
         await self.sessions.stop(DRAIN_S)
         await self.delivery.stop()
@@ -355,7 +392,8 @@ class Fedaemon(Service):  # type: ignore[misc,unused-ignore]
         self._hashers.stop()
         self._filers.stop()
         self.engine.close()
-        log.info("stopped")
+        log.info("everything is written and closed", event="stopped")
+        self.recent.end()
 
 
 def _sessions(settings: Settings, reactor: Any) -> Sessions:

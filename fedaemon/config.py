@@ -336,7 +336,7 @@ def read_settings(path: Path) -> Settings:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BadSettings(
-            f"{path}: there is no such file; copy etc/fedaemon.toml there, or name another with -c FILE"
+            f"{path}: there is no such file; fedaemonctl setup makes one, or name another with -c FILE"
         ) from None
     except OSError as error:
         raise BadSettings(

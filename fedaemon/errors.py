@@ -49,6 +49,17 @@ class Refused(MailError):
     status = "5.7.1"
 
 
+class LoginRefused(Refused):
+    """Nobody is let in: the credentials do not fit, or there were too many that did not.
+
+    *login*: the user name that was given, for the log; "" when it is no address.
+    """
+
+    code = 535
+    status = "5.7.8"
+    login = ""
+
+
 class Unavailable(MailError):
     """Our own fault, or something we depend on: SMTP 4yz, IMAP NO [UNAVAILABLE], POP3 -ERR [SYS/TEMP]."""
 

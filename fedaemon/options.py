@@ -13,7 +13,7 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 # First of all: what systemd passed is gone from the environment once Twisted's endpoints are loaded.
-import fedaemon.net.systemd  # noqa: F401
+from fedaemon.net import systemd  # isort: skip
 from fedaemon.app import Fedaemon
 from fedaemon.config import BadSettings, read_settings
 from fedaemon.errors import MailError
@@ -40,6 +40,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 - the name that Ser
         service: IService = _Service(read_settings(Path(options["config"])), reactor)  # type: ignore[assignment]
     except (BadSettings, BadCertificate) as error:
         print(error, file=sys.stderr)
+        systemd.cannot_start(str(error))
         raise SystemExit(USAGE_EXIT) from None
     return service
 
@@ -59,4 +60,5 @@ class _Service(Fedaemon):
         except (CannotListen, MailError) as error:
             # By now twistd sends sys.stderr to its log, where nobody looks first.
             print(f"fedaemon: {error}", file=sys.__stderr__)
+            systemd.cannot_start(str(error))
             raise SystemExit(FAILED_EXIT) from None

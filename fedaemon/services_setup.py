@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from fedaemon import delivery_setup as setup
 from fedaemon.accounts.authenticator import Authenticator
+from fedaemon.accounts.directory import get_domain
 from fedaemon.accounts.sasl import MECHANISMS
 from fedaemon.config import Listener, Settings
 from fedaemon.delivery.routes import match
@@ -34,6 +35,11 @@ from fedaemon.store.lmdb_engine import LmdbEngine
 from fedaemon.store.spool import Spool
 from fedaemon.submission.intake import Intake, never_refuses
 from fedaemon.submission.policy import MxPolicy, Policy, Rules, SubmissionPolicy
+from fedaemon.web.advertised import advertised, https_port
+from fedaemon.web.monitor import Monitor
+from fedaemon.web.offer import Offer
+from fedaemon.web.protocol import HttpFactory, HttpService
+from fedaemon.web.site import PublicSite
 
 NULL_MX_PATIENCE_S = 5.0
 """How long a client waits at RCPT for DNS; a domain about which nothing is known by then is taken."""
@@ -42,11 +48,12 @@ IMAP_IDLE_S = 1860.0
 POP3_IDLE_S = 600.0
 """RFC 1939 3: a session may be idle for at least ten minutes."""
 
-Factory = SmtpFactory | Pop3Factory | ImapFactory
+Factory = SmtpFactory | Pop3Factory | ImapFactory | HttpFactory
 
-FACTORIES: dict[str, type[SmtpFactory | Pop3Factory | ImapFactory]] = {
+FACTORIES: dict[str, type[Factory]] = {
     "imap": ImapFactory,
     "pop3": Pop3Factory,
+    "http": HttpFactory,
 }
 """The services that do not speak SMTP."""
 
@@ -67,6 +74,7 @@ class Parts:
     shaper: Shaper
     live: LiveMailboxes
     tls: ServerTls | None
+    monitor: Monitor
     wake: Callable[[], None]
     run_in_thread: Callable[..., Deferred[Any]]
 
@@ -99,8 +107,11 @@ class Services:
         )
         policies: dict[str, Policy] = {"submission": SubmissionPolicy(rules), "mx": MxPolicy(rules)}
         intakes = {name: self._intake(policy) for name, policy in policies.items()}
+        site = self._site()
         for listener, factory in factories.items():
-            if isinstance(factory, Pop3Factory):
+            if isinstance(factory, HttpFactory):
+                factory.service = self._http_service(listener, site)
+            elif isinstance(factory, Pop3Factory):
                 factory.service = self._pop3_service(listener)
             elif isinstance(factory, ImapFactory):
                 factory.service = self._imap_service(listener)
@@ -188,6 +199,31 @@ class Services:
             undelete_s=kept.undelete_s,
             quota_octets=kept.quota or None,
         )
+
+    def _http_service(self, listener: Listener, site: PublicSite) -> HttpService:
+        return HttpService(
+            site,
+            self._parts.sessions,
+            tls=self._parts.tls if listener.tls != "none" else None,
+            implicit_tls=listener.tls == "implicit",
+            proxy_protocol=listener.proxy_protocol,
+        )
+
+    def _site(self) -> PublicSite:
+        hostname, listeners = self._settings.server.hostname, self._settings.listeners
+        return PublicSite(
+            Offer(hostname, advertised(hostname, listeners), https_port(hostname, listeners)),
+            self._hosts,
+            self._parts.monitor,
+            self._parts.run_in_thread,
+            sts_mode=self._settings.http.mta_sts,
+            webroot=self._settings.http.webroot,
+            metrics_networks=self._settings.http.metrics_networks,
+        )
+
+    async def _hosts(self, domain: str) -> bool:
+        """Tell whether a domain is ours."""
+        return await self._parts.store.read(lambda snapshot: get_domain(snapshot, domain)) is not None
 
     def _new_spool(self) -> Spool:
         return Spool(

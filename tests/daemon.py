@@ -77,6 +77,7 @@ class Daemon:
         self.log = directory / "daemon.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.environment = dict(os.environ)
+        self.twistd_options: tuple[str, ...] = ()
 
     def start(self) -> None:
         """Start the daemon and return when systemd would call it ready."""
@@ -87,7 +88,15 @@ class Daemon:
             ready.settimeout(0.2)
             with self.log.open("ab") as log:
                 self.process = subprocess.Popen(
-                    [*TWISTD, "-n", "--pidfile=", "fedaemon", "--config", str(self.config)],
+                    [
+                        *TWISTD,
+                        "-n",
+                        "--pidfile=",
+                        *self.twistd_options,
+                        "fedaemon",
+                        "--config",
+                        str(self.config),
+                    ],
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     stdin=subprocess.DEVNULL,

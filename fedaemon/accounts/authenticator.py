@@ -155,20 +155,21 @@ class Authenticator:
         """
         account = await self.account(login_key(login) or login)
         if not _has(account, used):
-            raise BadCredentials(WRONG)
+            raise BadCredentials(WRONG, login=account.address)
         return self._admit(account, used, scope, peer)
 
     def _admit(self, account: Account, used: str, scope: str, peer: str) -> Account:
         """Let somebody in who knows the password *used*, or tell what is in the way."""
         self._lockout.succeeded(peer, account.address)
         if account.disabled:
-            raise BadCredentials(DISABLED, status="5.7.13")
+            raise BadCredentials(DISABLED, login=account.address, status="5.7.13")
         for password in account.passwords:
             if password.hash == used and scope in password.scopes:
                 return replace(account, logged_in_with=used)
         raise BadCredentials(
             f"This password is not for {scope}: make one that is with: "
-            f"fedaemonctl password add {account.address} --name NAME --scope {scope}"
+            f"fedaemonctl password add {account.address} --name NAME --scope {scope}",
+            login=account.address,
         )
 
     async def account(self, key: str) -> Account:
@@ -205,7 +206,7 @@ class Authenticator:
         delay_s = self._lockout.failed(peer, login_key(login) or login[:MAX_LOGIN], guess)
         if delay_s > 0:
             await deferLater(self._clock, delay_s, lambda: None)  # type: ignore[arg-type]
-        raise BadCredentials(text)
+        raise BadCredentials(text, login=login_key(login) or "")
 
     def _recall(self, guess: bytes) -> str | None:
         found = self._remembered.get(guess)

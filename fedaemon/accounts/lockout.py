@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from fedaemon.errors import Refused
+from fedaemon.errors import LoginRefused
 
 WINDOW_S = 3600.0
 MAX_ENTRIES = 10_000
@@ -189,7 +189,9 @@ def _forget_oldest(entries: OrderedDict[Any, Any]) -> None:
         entries.popitem(last=False)
 
 
-def _locked(what: str, over_s: float) -> Refused:
+def _locked(what: str, over_s: float) -> LoginRefused:
     # The next full minute: "try again after" must hold when it is read to the minute.
     over = time.strftime("%H:%M", time.gmtime(over_s + 60))
-    return Refused(f"Too many failed logins for {what}: try again after {over} UTC", code=454, status="4.7.0")
+    return LoginRefused(
+        f"Too many failed logins for {what}: try again after {over} UTC", code=454, status="4.7.0"
+    )

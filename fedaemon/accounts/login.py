@@ -8,7 +8,7 @@ Limits: a login name has at most 320 characters (a local part of 64, "@", a doma
 
 from __future__ import annotations
 
-from fedaemon.errors import BadSyntax, Refused
+from fedaemon.errors import BadSyntax, LoginRefused
 from fedaemon.message.address import parse_address
 
 MAX_LOGIN = 320
@@ -27,11 +27,12 @@ REVOKED = "The password of this session has been removed or changed: log in agai
 OTHER_USER = "Logging in for somebody else is not possible: leave the authorization identity empty"
 
 
-class BadCredentials(Refused):
+class BadCredentials(LoginRefused):
     """The login was refused; the same texts for a wrong password and for nobody by that name."""
 
-    code = 535
-    status = "5.7.8"
+    def __init__(self, text: str, *, login: str = "", status: str | None = None) -> None:
+        super().__init__(text, status=status)
+        self.login = login
 
 
 def login_key(login: str) -> str | None:

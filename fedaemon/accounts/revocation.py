@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from fedaemon.accounts.directory import current
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 from fedaemon.net.sessions import Sessions
 from fedaemon.store.interface import Snapshot, Store
 
@@ -55,7 +55,11 @@ class Revocation:
         self._turn = None
         sessions, self._left = self._left[:SLICE], self._left[SLICE:]
         looked: Deferred[None] = self._store.read(partial(_look_at, sessions))
-        looked.addErrback(lambda failure: log.failure("cannot look whether sessions may go on", failure))
+        looked.addErrback(
+            lambda failure: log.failure(
+                "sessions were not checked after a change of accounts", failure, event="defect"
+            )
+        )
         if self._left:
             self._turn = self._clock.callLater(0, self._next)
 

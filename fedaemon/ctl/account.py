@@ -9,7 +9,7 @@ from typing import Any
 from fedaemon.accounts import directory, passwords
 from fedaemon.accounts.records import MAIN, RIGHTS, Account
 from fedaemon.ctl import quota
-from fedaemon.ctl.command import DONE, USAGE, Context
+from fedaemon.ctl.command import DONE, USAGE, Context, sentence
 from fedaemon.ctl.domain import add_limit, given, show_limit
 from fedaemon.ctl.password import add_stdin, need, now_ms, read_password, remark
 from fedaemon.ctl.password import as_json as password_as_json
@@ -22,11 +22,12 @@ from fedaemon.store.interface import Snapshot, Transaction
 
 def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentParser) -> None:
     """Add the parsers of this command group."""
-    group = groups.add_parser("account", help="who can log in, and has a mailbox")
+    text = "who can log in, and has a mailbox"
+    group = groups.add_parser("account", help=text, description=sentence(text))
     commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def add(name: str, run: Any, text: str, to: Any = commands) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = to.add_parser(name, parents=[common], help=text, description=text)
+    def add(name: str, run: Any, text: str, to: Any = commands) -> Any:
+        parser = to.add_parser(name, parents=[common], help=text, description=sentence(text))
         parser.set_defaults(run=run)
         if name != "list":
             parser.add_argument("address", metavar="ADDRESS", help="the account's address, its user name")
@@ -45,16 +46,16 @@ def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentP
     add("show", run_show, "show an account")
     add("remove", run_remove, "remove an account, its passwords and its mailboxes")
     add("disable", run_disable, "refuse an account's mail and logins")
-    add("enable", run_enable, "undo disable")
+    add("enable", run_enable, "take the mail and logins of a disabled account again")
     _add_settings(add("set", run_set, "change an account's limit, rights and notices"))
     quota.add_options(add("quota", run_quota, "show or change how much an account may keep"))
     text = "further addresses that an account may send as"
-    identities = commands.add_parser("identity", help=text, description=text).add_subparsers(
+    identities = commands.add_parser("identity", help=text, description=sentence(text)).add_subparsers(
         title="commands", metavar="COMMAND", required=True
     )
     for name, run, does in (
         ("add", run_identity_add, "let an account send as an address"),
-        ("remove", run_identity_remove, "undo that"),
+        ("remove", run_identity_remove, "let an account send as an address no longer"),
     ):
         parser = add(name, run, does, identities)
         parser.add_argument(
@@ -95,16 +96,9 @@ def as_json(account: Account) -> dict[str, Any]:
 
 def run_add(context: Context, arguments: argparse.Namespace) -> int:
     """Add an account with a main password."""
-    account = replace(
-        passwords.new_account(parse_address(arguments.address).key), **given(arguments, "daily_limit")
-    )
-    chosen = read_password(arguments)
-    # Asked before the slow hash as well, for a quick answer; add_account asks again when it counts.
-    context.view(lambda snapshot: directory.need_domain(snapshot, account.domain))
-    secret = chosen or passwords.generate_password()
-    password = passwords.new_password(account, MAIN, secret, now_ms=now_ms())
-    complete = replace(account, passwords=(password,))
-    context.transact(lambda transaction: add_account(transaction, complete))
+    fresh = passwords.new_account(parse_address(arguments.address).key)
+    account = replace(fresh, **given(arguments, "daily_limit"))
+    secret = make_account(context, account, chosen := read_password(arguments))
     context.say(f"{account.address} is added.")
     if chosen is None:
         context.say(f"Its password is: {secret}")
@@ -117,6 +111,16 @@ def run_add(context: Context, arguments: argparse.Namespace) -> int:
         context.show({"address": account.address})
         remark(context, chosen)
     return DONE
+
+
+def make_account(context: Context, account: Account, chosen: str | None) -> str:
+    """Add an account with a main password, made here when none was *chosen*; return the password."""
+    # For a quick answer before the slow hash; add_account asks again when it counts.
+    context.view(lambda snapshot: directory.need_domain(snapshot, account.domain))
+    secret = chosen or passwords.generate_password()
+    complete = replace(account, passwords=(passwords.new_password(account, MAIN, secret, now_ms=now_ms()),))
+    context.transact(lambda transaction: add_account(transaction, complete))
+    return secret
 
 
 def add_account(transaction: Transaction, account: Account) -> None:

@@ -7,19 +7,20 @@ from typing import Any
 
 from fedaemon.accounts import directory
 from fedaemon.accounts.records import Alias
-from fedaemon.ctl.command import DONE, Context
+from fedaemon.ctl.command import DONE, Context, sentence
 from fedaemon.message.address import parse_domain
 from fedaemon.store.interface import Transaction
 
 
 def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentParser) -> None:
     """Add the parsers of this command group."""
-    group = groups.add_parser("alias", help="addresses whose mail goes to other addresses")
+    text = "addresses whose mail goes to other addresses"
+    group = groups.add_parser("alias", help=text, description=sentence(text))
     commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = commands.add_parser(
-            name, parents=[common], help=text, description=text
+            name, parents=[common], help=text, description=sentence(text)
         )
         parser.set_defaults(run=run)
         return parser

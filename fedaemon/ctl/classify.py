@@ -41,7 +41,7 @@ def register(groups: Any, common: argparse.ArgumentParser) -> None:
         "classify",
         parents=[common],
         help="explain a reply of another server: what follows, and which rule says so",
-        description="Explains a reply of another server, or a failure without one. Without a readable settings "
+        description="Explain a reply of another server, or a failure without one. Without a readable settings "
         "file the built-in rules answer.",
     )
     what = parser.add_mutually_exclusive_group(required=True)

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from fedaemon.config import BadSettings
-from fedaemon.ctl.command import DONE, USAGE, Context
+from fedaemon.ctl.command import DONE, USAGE, Context, sentence
 from fedaemon.net.tls import BadCertificate
 from fedaemon.settings_file import as_table, to_toml
 from fedaemon.tls_setup import server_tls
@@ -16,13 +16,14 @@ def register(
     groups: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
 ) -> None:
     """Add the commands."""
-    group = groups.add_parser("config", help="check or show the settings")
+    text = "check or show the settings"
+    group = groups.add_parser("config", help=text, description=sentence(text))
     commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
     parser = commands.add_parser(
         "check",
         parents=[common],
         help="check the settings file and the certificates it names",
-        description="Checks the settings file and the certificates it names. One line for each problem; "
+        description="Check the settings file and the certificates it names. One line for each problem; "
         "exit code 2 when there is any.",
     )
     parser.set_defaults(run=check)
@@ -30,7 +31,7 @@ def register(
         "show",
         parents=[common],
         help="show the settings in effect, defaults included",
-        description="Shows every setting in effect, defaults included, as TOML. Passwords are masked.",
+        description="Show every setting in effect, defaults included, as TOML. Passwords are masked.",
     )
     parser.set_defaults(run=show)
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from fedaemon.accounts.directory import need_domain
-from fedaemon.ctl.command import DONE, Context
+from fedaemon.ctl.command import DONE, Context, sentence
 from fedaemon.ctl.dkim_records import (
     as_json,
     now_ms,
@@ -44,17 +44,22 @@ from fedaemon.store.interface import Transaction
 
 def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentParser) -> None:
     """Add the parsers of this command group."""
-    group = groups.add_parser("dkim", help="the keys that sign outgoing mail (DKIM)")
+    text = "the keys that sign outgoing mail (DKIM)"
+    group = groups.add_parser("dkim", help=text, description=sentence(text))
     commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, run: Any, text: str, selector: str | None = None, domain: str = "DOMAIN") -> Any:
-        parser = commands.add_parser(name, parents=[common], help=text, description=text)
+        parser = commands.add_parser(name, parents=[common], help=text, description=sentence(text))
         parser.set_defaults(run=run)
-        parser.add_argument("domain", metavar="DOMAIN", nargs="?" if domain == "[DOMAIN]" else None)
+        one, all_keys = "such as example.org", "only this one (default: all)"
+        optional = domain == "[DOMAIN]"
+        parser.add_argument(
+            "domain", metavar="DOMAIN", nargs="?" if optional else None, help=all_keys if optional else one
+        )
         if selector is not None:
-            parser.add_argument(
-                "selector", metavar="SELECTOR", nargs="?" if selector == "[SELECTOR]" else None
-            )
+            optional = selector == "[SELECTOR]"
+            shown = all_keys if optional else "the key's name in DNS, as shown by 'dkim list'"
+            parser.add_argument("selector", metavar="SELECTOR", nargs="?" if optional else None, help=shown)
         return parser
 
     _add_create(add("create", run_create, "make keys and print the DNS records to publish"))
@@ -106,23 +111,47 @@ def parse_bits(text: str) -> int:
 
 def run_create(context: Context, arguments: argparse.Namespace) -> int:
     """Make keys."""
-    domain, at_ms = parse_domain(arguments.domain), now_ms()
-    context.view(partial(need_domain, name=domain))
-    both = arguments.algorithm == "both"
-    wanted: Sequence[Algorithm] = ALGORITHMS if both else (arguments.algorithm,)
-    made = []
-    for algorithm in wanted:
-        name = arguments.selector
-        if name is None:
-            name = context.view(partial(keys.free_selector, domain=domain, algorithm=algorithm, now_ms=at_ms))
-        elif both:
-            name += algorithm[0]
-        private = private_key.new_key(algorithm, arguments.bits)
-        made.append(keys.make(domain, name.lower(), private, at_ms))
-    kept = _store(context, made, activate=arguments.activate)
+    wanted = ALGORITHMS if arguments.algorithm == "both" else (arguments.algorithm,)
+    kept = make_keys(
+        context,
+        parse_domain(arguments.domain),
+        wanted,
+        selector=arguments.selector,
+        bits=arguments.bits,
+        activate=arguments.activate,
+    )
     tell_records(context, kept)
     context.show([as_json(key) for key in kept])
     return DONE
+
+
+def make_keys(
+    context: Context,
+    domain: str,
+    algorithms: Sequence[Algorithm] = ALGORITHMS,
+    *,
+    selector: str | None = None,
+    bits: int = GOOD_RSA_BITS,
+    activate: bool,
+) -> list[DkimKey]:
+    """Make a key of each algorithm, all or none, and return them.
+
+    :param selector: with several algorithms each gets a letter more; by the date without it.
+    :param activate: sign with them at once.
+    :raises Refused: there is no such domain, or an active key whose place one would take.
+    """
+    at_ms = now_ms()
+    context.view(partial(need_domain, name=domain))
+    made = []
+    for algorithm in algorithms:
+        name = selector
+        if name is None:
+            name = context.view(partial(keys.free_selector, domain=domain, algorithm=algorithm, now_ms=at_ms))
+        elif len(algorithms) > 1:
+            name += algorithm[0]
+        private = private_key.new_key(algorithm, bits)
+        made.append(keys.make(domain, name.lower(), private, at_ms))
+    return _store(context, made, activate=activate)
 
 
 def run_rotate(context: Context, arguments: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from fedaemon.accounts import directory
 from fedaemon.accounts.records import MAX_LIFETIME_S, MAX_RETENTION_S, MIN_LIFETIME_S, Domain
 from fedaemon.accounts.spans import parse_span, show_span
 from fedaemon.ctl import quota
-from fedaemon.ctl.command import DONE, USAGE, Context
+from fedaemon.ctl.command import DONE, USAGE, Context, sentence
 from fedaemon.delivery.quota import of_domain
 from fedaemon.errors import BadSyntax
 from fedaemon.message.address import parse_domain
@@ -23,12 +23,13 @@ SETTINGS = ("daily_limit", "lifetime_s", "retention_s")
 
 def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentParser) -> None:
     """Add the parsers of this command group."""
-    group = groups.add_parser("domain", help="the domains whose mail this server takes")
+    text = "the domains whose mail this server takes"
+    group = groups.add_parser("domain", help=text, description=sentence(text))
     commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = commands.add_parser(
-            name, parents=[common], help=text, description=text
+            name, parents=[common], help=text, description=sentence(text)
         )
         parser.set_defaults(run=run)
         if name != "list":
@@ -40,7 +41,7 @@ def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentP
     add("show", run_show, "show a domain")
     add("remove", run_remove, "remove a domain that has no accounts and aliases")
     add("disable", run_disable, "refuse all mail of a domain and all logins of its accounts")
-    add("enable", run_enable, "undo disable")
+    add("enable", run_enable, "take the mail of a disabled domain again, and the logins of its accounts")
     _add_settings(add("set", run_set, "change a domain's limit and times"))
     quota.add_options(
         add("quota", run_quota, "show or change how much a domain's accounts together may keep")

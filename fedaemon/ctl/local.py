@@ -38,6 +38,7 @@ PORTS = {
     "imap": 10143,
     "pop3s": 10995,
     "pop3": 10110,
+    "http": 10080,
 }
 """Service names of local.json and their ports without --port-offset."""
 
@@ -49,6 +50,7 @@ LISTENERS = {
     "imap": ("imap", "starttls"),
     "pop3s": ("pop3", "implicit"),
     "pop3": ("pop3", "starttls"),
+    "http": ("http", "none"),
 }
 """Service name -> service and tls of its listener."""
 
@@ -58,10 +60,10 @@ def register(groups: Any, common: argparse.ArgumentParser) -> None:
     parser = groups.add_parser(
         "local",
         help="run a mail service on this machine alone, for application developers",
-        description=f"Starts local mode in DIR: domain {DOMAIN} with accounts {', '.join(PEOPLE)}; mail to any "
+        description=f"Start local mode in DIR: domain {DOMAIN} with accounts {', '.join(PEOPLE)}; mail to any "
         f"other domain is captured in {OUTBOX}. Writes DIR/local.json with ports and passwords. Ctrl-C ends it.",
     )
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="made when it is not there")
     parser.add_argument("--port-offset", type=int, default=0, metavar="N", help="add N to every port")
     parser.set_defaults(run=run)
 
@@ -180,6 +182,7 @@ def for_people(directory: Path, description: dict[str, Any]) -> str:
         f"  from outside {ports['mx']} (SMTP, as other servers send)",
         f"  IMAP         {ports['imaps']} (TLS), {ports['imap']} (STARTTLS)",
         f"  POP3         {ports['pop3s']} (TLS), {ports['pop3']} (STARTTLS)",
+        f"  settings     http://localhost:{ports['http']}/ (and /healthz, /metrics)",
         "",
         *(
             f"  {address:<20} password {entry['password']}"
@@ -200,14 +203,13 @@ def for_people(directory: Path, description: dict[str, Any]) -> str:
 def serve(settings: Settings, log: Path, ready: Any) -> int:
     """Run the service in this process until a signal ends it."""
     from twisted.internet import reactor
-    from twisted.logger import ILogObserver, globalLogBeginner, textFileLogObserver
+    from twisted.logger import ILogObserver, globalLogBeginner
 
     from fedaemon.app import Fedaemon
+    from fedaemon.logs import text
     from fedaemon.net.listeners import CannotListen
 
-    globalLogBeginner.beginLoggingTo(
-        [cast(ILogObserver, textFileLogObserver(log.open("a")))], redirectStandardIO=False
-    )
+    globalLogBeginner.beginLoggingTo([cast(ILogObserver, text(log.open("a")))], redirectStandardIO=False)
     service = Fedaemon(settings, reactor, on_ready=ready)
     try:
         service.privilegedStartService()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fedaemon.ctl.command import DONE, Context
+from fedaemon.ctl.command import DONE, Context, sentence
 from fedaemon.ctl.mailbox_arguments import account_of, add_account, read_mailbox
 from fedaemon.ctl.terminal import now_ms, printable
 from fedaemon.mailbox import mailboxes, renaming
@@ -27,7 +27,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
             name,
             parents=[common],
             help=text,
-            description=f"{text[0].upper()}{text[1:]}.",
+            description=sentence(text),
             epilog=f"example: fedaemonctl mailbox {name} alice@example.org {example}",
         )
         add_account(parser)
@@ -43,11 +43,11 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = add(
         "rename", run_rename, "give a mailbox, and those below it, another name", "Work Archive/Work"
     )
-    parser.add_argument("old", type=read_mailbox, metavar="OLD")
-    parser.add_argument("new", type=read_mailbox, metavar="NEW")
+    parser.add_argument("old", type=read_mailbox, metavar="OLD", help="its name now")
+    parser.add_argument("new", type=read_mailbox, metavar="NEW", help="its name from now on")
     text = "delete mailboxes; mailbox restore brings them back for some time"
     parser = add("delete", run_delete, text, "Work/2026")
-    parser.add_argument("names", nargs="+", type=read_mailbox, metavar="NAME")
+    parser.add_argument("names", nargs="+", type=read_mailbox, metavar="NAME", help="mailboxes to delete")
 
 
 def run_create(context: Context, arguments: argparse.Namespace) -> int:

@@ -45,7 +45,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_account(parser)
-    parser.add_argument("mailbox", type=read_mailbox, metavar="MAILBOX")
+    parser.add_argument("mailbox", type=read_mailbox, metavar="MAILBOX", help="such as Trash")
     chosen = parser.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--deleted", action="store_true", help="those that are marked \\Deleted")
     chosen.add_argument(

@@ -63,7 +63,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_account(parser)
-    parser.add_argument("mailbox", nargs="?", type=read_mailbox, metavar="MAILBOX")
+    parser.add_argument(
+        "mailbox", nargs="?", type=read_mailbox, metavar="MAILBOX", help="the mailbox that it was in"
+    )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--list", action="store_true", help="what can be restored, in MAILBOX or in all")
     what.add_argument(

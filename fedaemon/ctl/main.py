@@ -20,13 +20,17 @@ from fedaemon.ctl import (
     config,
     directory,
     dkim,
+    doctor,
     domain,
     local,
+    log,
     mailbox,
     message,
     password,
     probe,
     queue,
+    setup,
+    status,
     store,
     suppression,
     tls,
@@ -39,6 +43,8 @@ DEFAULT_CONFIG = Path("/etc/fedaemon/fedaemon.toml")
 
 GROUPS = (
     local,
+    setup,
+    status,
     config,
     domain,
     dkim,
@@ -48,6 +54,7 @@ GROUPS = (
     directory,
     probe,
     queue,
+    log,
     classify,
     suppression,
     webhook,
@@ -55,6 +62,7 @@ GROUPS = (
     mailbox,
     message,
     store,
+    doctor,
 )
 """Command groups in the order in which --help lists them; each has ``register(groups, common)``."""
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
-from fedaemon.ctl.command import DONE, USAGE, Context
+from fedaemon.ctl.command import DONE, USAGE, Context, sentence
 from fedaemon.ctl.mailbox_arguments import account_of, read_mailbox
 from fedaemon.ctl.mailbox_reading import header_octets
 from fedaemon.ctl.terminal import printable, when
@@ -43,7 +43,8 @@ _EVERY: Final = b"\x01" * 256
 
 def register(groups: Any, common: argparse.ArgumentParser) -> None:
     """Add the command group."""
-    group = groups.add_parser("message", help="what is kept of one message: show")
+    text = "what is kept of one message: show"
+    group = groups.add_parser("message", help=text, description=sentence(text))
     commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
     parser = commands.add_parser(
         "show",
@@ -55,7 +56,12 @@ def register(groups: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("which", nargs="+", metavar="QUEUE_ID | ACCOUNT MAILBOX UID")
+    parser.add_argument(
+        "which",
+        nargs="+",
+        metavar="QUEUE_ID | ACCOUNT MAILBOX UID",
+        help="its queue id; or the account, the mailbox, and the UID as 'mailbox list --mailbox' shows it",
+    )
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--raw", action="store_true", help="its octets, as they are stored")
     part.add_argument("--headers", action="store_true", help="its header only")

@@ -13,7 +13,7 @@ from typing import Any
 
 from fedaemon.accounts import directory, passwords
 from fedaemon.accounts.records import MAIN, SCOPES, Account, Password
-from fedaemon.ctl.command import DONE, Context
+from fedaemon.ctl.command import DONE, Context, sentence
 from fedaemon.errors import Refused
 from fedaemon.message.address import parse_address
 
@@ -25,12 +25,13 @@ MAX_NAME = 64
 
 def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentParser) -> None:
     """Add the parsers of this command group."""
-    group = groups.add_parser("password", help="the passwords of an account")
+    text = "the passwords of an account"
+    group = groups.add_parser("password", help=text, description=sentence(text))
     commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = commands.add_parser(
-            name, parents=[common], help=text, description=text
+            name, parents=[common], help=text, description=sentence(text)
         )
         parser.set_defaults(run=run)
         parser.add_argument("address", metavar="ADDRESS", help="the account's address")

@@ -13,7 +13,7 @@ from typing import Any
 from fedaemon.accounts.directory import resolve
 from fedaemon.accounts.records import Account
 from fedaemon.ctl import terminal
-from fedaemon.ctl.command import DONE, Context
+from fedaemon.ctl.command import DONE, Context, sentence
 from fedaemon.ctl.queue_filter import read_domain
 from fedaemon.ctl.terminal import printable, when
 from fedaemon.delivery import pauses
@@ -28,9 +28,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         ("pause", run_pause, "try nothing remote for a while: everything, a site, an account or a domain"),
         ("resume", run_resume, "end a pause"),
     ):
-        parser = commands.add_parser(
-            name, parents=[common], help=text, description=f"{text[0].upper()}{text[1:]}."
-        )
+        parser = commands.add_parser(name, parents=[common], help=text, description=sentence(text))
         what = parser.add_mutually_exclusive_group(required=True)
         what.add_argument("--site", metavar="SITE", help="what goes to this site (see queue sites)")
         what.add_argument("--account", metavar="ADDRESS", help="what this account has sent")

@@ -7,7 +7,7 @@ from typing import Any
 
 from fedaemon.accounts import directory
 from fedaemon.accounts.spans import parse_span
-from fedaemon.ctl.command import DONE, Context
+from fedaemon.ctl.command import DONE, Context, sentence
 from fedaemon.ctl.password import now_ms
 from fedaemon.delivery import suppression
 from fedaemon.delivery.suppression import MANUAL, Suppression, when
@@ -20,14 +20,13 @@ MIN_SPAN_S, MAX_SPAN_S = 60, 3650 * 86_400
 
 def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentParser) -> None:
     """Add the parsers of this command group."""
-    group = groups.add_parser(
-        "suppression", help="addresses to which an account's mail is refused, because it bounced there"
-    )
+    text = "addresses to which an account's mail is refused, because it bounced there"
+    group = groups.add_parser("suppression", help=text, description=sentence(text))
     commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = commands.add_parser(
-            name, parents=[common], help=text, description=text
+            name, parents=[common], help=text, description=sentence(text)
         )
         parser.set_defaults(run=run)
         if name != "list":

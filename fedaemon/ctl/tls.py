@@ -12,7 +12,7 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from fedaemon.ctl.command import DONE, Context
+from fedaemon.ctl.command import DONE, Context, sentence
 from fedaemon.delivery.tls_policy import results, sts
 from fedaemon.delivery.tls_policy.results import DayResult
 
@@ -26,7 +26,8 @@ Counts are stored once a minute and kept for 30 days."""
 
 def register(groups: Any, common: argparse.ArgumentParser) -> None:
     """Add the command group."""
-    group = groups.add_parser("tls", help="TLS with other servers: results, policies")
+    text = "TLS with other servers: results, policies"
+    group = groups.add_parser("tls", help=text, description=sentence(text))
     commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     text = "count TLS sessions of a day by policy and by what failed"
@@ -34,7 +35,7 @@ def register(groups: Any, common: argparse.ArgumentParser) -> None:
         "results",
         parents=[common],
         help=text,
-        description=text,
+        description=sentence(text),
         epilog=EXPLANATION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -44,7 +45,7 @@ def register(groups: Any, common: argparse.ArgumentParser) -> None:
     shown.set_defaults(run=run_results)
 
     text = "list the MTA-STS policies of other domains that are kept"
-    listed = commands.add_parser("policies", parents=[common], help=text, description=text)
+    listed = commands.add_parser("policies", parents=[common], help=text, description=sentence(text))
     listed.set_defaults(run=run_policies)
 
 

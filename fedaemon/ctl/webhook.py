@@ -20,7 +20,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from fedaemon.accounts import directory
-from fedaemon.ctl.command import DONE, Context
+from fedaemon.ctl.command import DONE, Context, sentence
 from fedaemon.ctl.password import now_ms, show_time
 from fedaemon.delivery.hooks import backlog, webhook
 from fedaemon.delivery.hooks.events import trial_event
@@ -46,19 +46,20 @@ SHOWN: Final = 20
 
 def register(groups: argparse._SubParsersAction[Any], common: argparse.ArgumentParser) -> None:
     """Add the parsers of this command group."""
-    group = groups.add_parser("webhook", help="programs that hear what became of messages")
+    text = "programs that hear what became of messages"
+    group = groups.add_parser("webhook", help=text, description=sentence(text))
     commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = commands.add_parser(
-            name, parents=[common], help=text, description=text
+            name, parents=[common], help=text, description=sentence(text)
         )
         parser.set_defaults(run=run)
         return parser
 
     parser = add("add", run_add, "post events to a URL; prints the secret of the signature, once")
     parser.add_argument("url", metavar="URL", help="https://…, or http://… for a program on this machine")
-    parser.add_argument("--name", help="what to call it (default: the host of the URL)")
+    parser.add_argument("--name", metavar="NAME", help="what to call it (default: the host of the URL)")
     about = parser.add_mutually_exclusive_group()
     about.add_argument("--domain", metavar="DOMAIN", help="only about messages of this domain's accounts")
     about.add_argument("--account", metavar="ADDRESS", help="only about messages of this account")

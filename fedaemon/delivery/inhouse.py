@@ -16,8 +16,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.logger import Logger
-
 from fedaemon.delivery import local
 from fedaemon.delivery.complaints import note_complaint
 from fedaemon.delivery.outcomes import Recorded, Terms, record_outcomes
@@ -25,6 +23,7 @@ from fedaemon.delivery.queue import belongs, look_local
 from fedaemon.delivery.records import MessageRecord, RecipientRecord, load_message, load_recipient
 from fedaemon.delivery.transport import Outcome, Result
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 from fedaemon.mailbox.shaping import Shaped, Shaper, is_quick
 from fedaemon.message.address import parse_address
 from fedaemon.store.interface import Key, Store, Transaction
@@ -117,7 +116,7 @@ class LocalLane:
             raise
         except Exception:
             messages = {key[4] for key in due}
-            _log.failure("delivery: a local delivery failed by a defect of ours", count=len(messages))
+            _log.failure("a local delivery failed", event="defect", count=len(messages))
             if len(messages) == 1:
                 await self._defer(due)
                 return
@@ -132,7 +131,9 @@ class LocalLane:
         except MailError:
             raise
         except Exception:
-            _log.failure("{queue_id}: left out of the queue, see fedaemonctl verify", queue_id=due[0][4])
+            _log.failure(
+                "left out of the queue, see fedaemonctl verify", event="message-set-aside", id=due[0][4]
+            )
             await self._store.write(partial(_leave_out, due))
 
     def _say(self, results: list[Recorded]) -> None:

@@ -16,7 +16,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from fedaemon.delivery.classification import Classifier
 from fedaemon.delivery.event_log import log_outcome
@@ -29,6 +28,7 @@ from fedaemon.delivery.sites.keeper import SiteKeeper
 from fedaemon.delivery.sites.registry import Sites
 from fedaemon.delivery.sites.shaping import Shaping
 from fedaemon.delivery.transport import Source, Transport
+from fedaemon.logs import Logger
 from fedaemon.mailbox.shaping import Shaper
 from fedaemon.store.ids import new_id
 from fedaemon.store.interface import Store
@@ -149,6 +149,11 @@ class DeliveryManager:
         """How many remote attempts are under way."""
         return self.sites.active
 
+    @property
+    def paused(self) -> bool:
+        """Remote delivery rests as a whole, by the settings or by the administrator."""
+        return self._rules.paused or self.sites.pauses.all is not None
+
     def start(self) -> Deferred[None]:
         """Begin to deliver; fires when the claims of earlier runs have been seen to."""
         self._running = True
@@ -166,7 +171,8 @@ class DeliveryManager:
             found += count
         if found:
             _log.warn(
-                "delivery: {count} recipients were under way when the last run died; they go again",
+                "recipients were under way when the last run died; they go again",
+                event="recovered",
                 count=found,
             )
         await self._keeper.start()
@@ -224,7 +230,7 @@ class DeliveryManager:
         """Pause or start remote delivery as the settings and the administrator say."""
         if not self._running:
             return
-        if self._rules.paused or self.sites.pauses.all is not None:
+        if self.paused:
             self._remote.pause()
         elif not self._remote.running:
             self._remote.start()

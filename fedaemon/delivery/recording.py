@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 
 from fedaemon.delivery.claiming import Claim
 from fedaemon.delivery.outcomes import Recorded, Terms, record_outcomes
 from fedaemon.delivery.recovery import settle
 from fedaemon.delivery.transport import Outcome, Result
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 from fedaemon.store.interface import Store, Transaction
 
 RETRIES_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -102,12 +102,15 @@ class Recording:
                 pause_s = RETRIES_S[min(tries, len(RETRIES_S) - 1)]
                 tries += 1
                 _log.error(
-                    "{queue_id}: outcomes not recorded: {why}", queue_id=claim.queue_id, why=error.text
+                    "outcomes wait for the store",
+                    event="outcomes-unrecorded",
+                    id=claim.queue_id,
+                    reason=error.text,
                 )
                 if not await self._wait(pause_s):
                     return
             except Exception:
-                _log.failure("{queue_id}: outcomes could not be recorded", queue_id=claim.queue_id)
+                _log.failure("outcomes could not be recorded", event="defect", id=claim.queue_id)
                 if tries:
                     # The attempt that the claim stored stands.
                     if claimed:

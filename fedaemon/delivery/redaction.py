@@ -12,13 +12,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from twisted.logger import Logger
-
 from fedaemon.delivery import timeline
 from fedaemon.delivery.history import note_redacted
 from fedaemon.delivery.original import header_block, read_start
 from fedaemon.delivery.records import MessageRecord, State, load_message, recipients_of, save_message, status
 from fedaemon.errors import BadSyntax
+from fedaemon.logs import Logger
 from fedaemon.message.header import Header
 from fedaemon.store.content import MemoryContent
 from fedaemon.store.errors import StoreError
@@ -77,7 +76,7 @@ def _take_content(transaction: Transaction, blobs: Blobs, queue_id: str, message
         blobs.release(transaction, message.blob)
     except StoreError as error:
         _log.error(
-            "{queue_id}: its content was lost before its time: {why}", queue_id=queue_id, why=error.text
+            "the content was lost before its time", event="content-lost", id=queue_id, reason=error.text
         )
         start = b""
     return _text_header(header_block(start, HEADER_OCTETS))

@@ -19,7 +19,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from fedaemon import counters
@@ -36,6 +35,7 @@ from fedaemon.delivery.sites.site import Site
 from fedaemon.delivery.transport import NextHost, Outcome, Result, Transport
 from fedaemon.delivery.verdicts import classified, judge_site
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 from fedaemon.store.interface import Store
 from fedaemon.store.turns import Alarm, TurnLoop, in_background
 
@@ -153,7 +153,9 @@ class RemoteLane:
             await self._store.write(partial(put_back, claims=claims, now_ms=now_ms))
         except MailError as error:
             # Not lost: the next start finds the claims of this run.
-            _log.error("delivery: {count} claims were not put back: {why}", count=len(claims), why=error.text)
+            _log.error(
+                "claims wait for the next start", event="claims-kept", count=len(claims), reason=error.text
+            )
         else:
             for each in claims:
                 self._recording.over(each)
@@ -220,7 +222,7 @@ class RemoteLane:
     def _ended(self, result: Any, work: Deferred[Any]) -> None:
         self._under_way.discard(work)
         if isinstance(result, Failure):
-            _log.failure("delivery: a defect of ours", failure=result)
+            _log.failure("delivery failed", failure=result, event="defect")
 
     def _found(self, hosts: tuple[NextHost, ...], claimed: Claim) -> Deferred[None] | None:
         """The hosts of a claim are known: it waits at its site for its turn."""
@@ -243,9 +245,7 @@ class RemoteLane:
             result = Result.PERMANENT if error.permanent else Result.TEMPORARY
             outcomes = failed(claimed, result, error.text, error.code, error.status, "dns")
         else:
-            _log.failure(
-                "{queue_id}: hosts not found by a defect of ours", failure, queue_id=claimed.queue_id
-            )
+            _log.failure("hosts were not found", failure, event="defect", id=claimed.queue_id)
             outcomes = our_fault(claimed)
         outcomes = [classified(self.classifier, each) for each in outcomes]
         return in_background(self._record(claimed, outcomes), "recording")
@@ -307,7 +307,7 @@ class RemoteLane:
                 outcomes, recovered = judge_site(site, outcomes, self._now_ms(), began_ms, self.sites.sources)
                 self._clear(site)
         except Exception:
-            _log.failure("{queue_id}: an attempt failed by a defect of ours", queue_id=claimed.queue_id)
+            _log.failure("an attempt failed", event="defect", id=claimed.queue_id)
             outcomes = our_fault(claimed)
         self.sites.ended(site, claimed)
         self._start_ready()

@@ -23,13 +23,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from fedaemon.accounts.directory import get_domain
 from fedaemon.delivery import suppression
 from fedaemon.delivery.history import forget_finished, forget_message, note_finished
 from fedaemon.delivery.redaction import redact
 from fedaemon.delivery.schedule import DAY_MS
+from fedaemon.logs import Logger
 from fedaemon.store.interface import Snapshot, Store, Transaction
 from fedaemon.store.spaces import DUPLICATE, FINISHED, REDACTED, SENT, TOLD
 from fedaemon.store.turns import Alarm, in_background
@@ -143,7 +143,9 @@ class Retention:
                 lambda transaction: sweep(transaction, self._blobs, self._now_ms(), keep, domain)
             )
         except Exception:
-            _log.failure("retention: a sweep failed; the next one tries again")
+            _log.failure(
+                "old messages were not cleared; the next sweep tries again", event="retention-failed"
+            )
         self._domain = swept.domain
         self._sweeping = False
         if not self._running:

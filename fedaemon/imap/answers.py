@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from fedaemon.accounts.conversation import Conversation, Success
@@ -19,6 +18,7 @@ from fedaemon.accounts.sasl import Challenge
 from fedaemon.errors import MailError, Refused
 from fedaemon.imap import operations as o
 from fedaemon.imap.service import ImapService
+from fedaemon.logs import Logger
 from fedaemon.net import tls
 from fedaemon.store.interface import Content
 from fedaemon.submission.intake import Spool
@@ -39,6 +39,7 @@ class Answers:
         self._service = service
         self._connection = connection
         self._conversation: Conversation | None = None
+        self._mechanism = ""
         self._spool: Spool | None = None
 
     def to(self, operation: o.Operation[Any]) -> Deferred[Any]:
@@ -59,6 +60,7 @@ class Answers:
     async def _verified(self, operation: o.Verify) -> str:
         authenticator = self._service.authenticator
         address = self._connection.address
+        self._mechanism = "LOGIN"
         return await self._enter(
             await authenticator.verify(operation.login, operation.password, SCOPE, address)
         )
@@ -67,6 +69,7 @@ class Answers:
         # Only SCRAM looks at the channel; for the others the bindings would be work for nothing.
         scram = operation.mechanism.startswith("SCRAM")
         bindings = tls.channel_bindings(self._connection.transport.getHandle()) if scram else {}
+        self._mechanism = operation.mechanism
         self._conversation = self._service.authenticator.converse(
             operation.mechanism, bindings, SCOPE, self._connection.address
         )
@@ -92,12 +95,7 @@ class Answers:
             raise Refused("the client has left")
         self._service.sessions.login(connection, account.address)
         self.account = account
-        log.info(
-            "logged in session={session} address={address} login={login}",
-            session=connection.number,
-            address=connection.address,
-            login=account.address,
-        )
+        connection.log_login(self._mechanism)
         return account.address
 
     def _leave(self, operation: o.Leave) -> Deferred[None]:
@@ -145,9 +143,9 @@ class Answers:
 def _not_written(failure: Failure) -> None:
     error = failure.value
     if isinstance(error, MailError):
-        log.info("not kept: {reason}", reason=error.text)
+        log.info("a change that may be lost was not kept", event="not-kept", reason=error.text)
     else:
-        log.failure("a bug in what is kept for later", failure)
+        log.failure("a change that may be lost was not kept", failure, event="defect")
 
 
 _ANSWERS: dict[type, Callable[[Answers, Any], Deferred[Any]]] = {

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import ServerFactory
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -24,6 +23,7 @@ from fedaemon.imap.answers import Answers
 from fedaemon.imap.compression import Deflation
 from fedaemon.imap.engine import Request, ServerEngine
 from fedaemon.imap.service import ImapService
+from fedaemon.logs import Logger
 from fedaemon.net.server_connection import ServerConnection
 from fedaemon.net.sessions import FOREVER
 
@@ -43,6 +43,7 @@ class ImapProtocol(ServerConnection):
 
     service: ImapService
     engine: ServerEngine
+    service_name = "imap"
     close_timeout_s = CLOSE_TIMEOUT_S
 
     def __init__(self, service: ImapService) -> None:
@@ -50,7 +51,6 @@ class ImapProtocol(ServerConnection):
         self.service = service
         self.engine = ServerEngine(service.engine_settings())
         self.engine.session.wake = self._wake
-        self.address = ""
         self._answers = Answers(service, self)
         self._deflation: Deflation | None = None
         self._turn: Any = None
@@ -64,10 +64,6 @@ class ImapProtocol(ServerConnection):
         self._stopping = False
 
     # -- the connection
-
-    def came_from(self, address: str) -> None:
-        """See ``ServerConnection``."""
-        self.address = address
 
     def turned_away(self, refused: Refused) -> None:
         """See ``ServerConnection``."""
@@ -100,7 +96,7 @@ class ImapProtocol(ServerConnection):
 
     def timed_out(self) -> None:
         """See ``net.sessions.Session``. Spec: RFC 9051 5.4"""
-        log.info("session {session} timed out address={address}", session=self.number, address=self.address)
+        self.log_timeout()
         if self.closing or self._blocked or self.speechless:
             self.transport.abortConnection()
         else:
@@ -121,14 +117,13 @@ class ImapProtocol(ServerConnection):
     def account_changed(self, error: MailError) -> None:
         """The session's credentials are no longer valid (``accounts.revocation``)."""
         if self.open and not self.closing:
-            log.info(
-                "session {session} ended: {reason} address={address} login={login}",
-                session=self.number,
-                reason=error.text,
-                address=self.address,
-                login=self.engine.session.account,
-            )
+            log.info(event="session-revoked", **self.session_fields(), reason=error.text)
             self._close_with("The password has changed: log in again")
+
+    @property
+    def account_name(self) -> str:
+        """See ``SessionLog``."""
+        return self.account.address if self.account is not None else ""
 
     @property
     def account(self) -> Any:
@@ -192,7 +187,7 @@ class ImapProtocol(ServerConnection):
         except BadSyntax as error:
             self._close_with(error.text)
         except Exception:
-            log.failure("a bug in session {session}", session=self.number)
+            self.log_defect()
             self._close_with("Internal error, try again later")
         finally:
             self._running = False
@@ -224,7 +219,7 @@ class ImapProtocol(ServerConnection):
         for _ in range(REQUESTS_A_TURN):
             request = engine.next_request()
             while engine.bugs:
-                self._log_bug(engine.bugs.pop())
+                self.log_defect(Failure(engine.bugs.pop()))
             if request is not None:
                 self._carry_out(request)
             elif self._stopping and not engine.busy:
@@ -235,10 +230,6 @@ class ImapProtocol(ServerConnection):
             if self.closing or engine.closed:
                 return False
         return True
-
-    def _log_bug(self, error: Exception) -> None:
-        failure = Failure(error)
-        log.failure("a bug in session {session}", failure=failure, session=self.number)
 
     def _inflate(self) -> bool:
         """Give the engine more of what came deflated; False when there is none, or it has enough to do."""
@@ -279,13 +270,7 @@ class ImapProtocol(ServerConnection):
     def _failed(self, request: Request, failure: Failure) -> None:
         error = failure.value
         if isinstance(error, MailError):
-            log.info(
-                "refused: {text} session={session} address={address} login={login}",
-                text=error.text,
-                session=self.number,
-                address=self.address,
-                login=self.engine.session.account,
-            )
+            self.log_refusal(error)
         assert isinstance(error, Exception)
         self.engine.fail(request, error)
         self._run()

@@ -25,10 +25,10 @@ from functools import partial
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from fedaemon.errors import BadSyntax, Unavailable
+from fedaemon.logs import Logger
 from fedaemon.mailauth.keys import DkimKey, has_keys, signing_keys
 from fedaemon.mailauth.private_key import BadKey, PrivateKey, from_der
 from fedaemon.mailauth.signature import hash_body, open_message, write_signatures
@@ -114,13 +114,13 @@ class Signer:
             signed = await self._make(content)
         except BadSyntax as error:
             log.info(
-                "{message} goes without DKIM signature: {problem}", message=cache_key, problem=error.text
+                "a message goes without DKIM signature", event="unsigned", id=cache_key, reason=error.text
             )
             signed = self._unsigned()
         except Unavailable:
             raise
         except Exception:
-            log.failure("{message} goes without DKIM signature", message=cache_key)
+            log.failure("a message goes without DKIM signature", event="defect", id=cache_key)
             signed = self._unsigned()
         self._signed[cache_key] = signed
         self._signed.move_to_end(cache_key)
@@ -163,11 +163,11 @@ class Signer:
         except BadKey as error:
             # The traceback would say where in a library, which helps nobody.
             log.error(  # noqa: TRY400
-                "the DKIM key {selector} of {domain} cannot be used: {problem}; make a new one: "
-                "fedaemonctl dkim rotate {domain}",
-                selector=key.selector,
+                "a DKIM key cannot be used, make a new one with fedaemonctl dkim rotate",
+                event="dkim-key-unusable",
                 domain=key.domain,
-                problem=error.text,
+                selector=key.selector,
+                reason=error.text,
             )
         self._private[key.private] = private
         if len(self._private) > CACHED_KEYS:

@@ -14,8 +14,7 @@ from functools import partial
 from itertools import compress, islice
 from typing import Any, Final
 
-from twisted.logger import Logger
-
+from fedaemon.logs import Logger
 from fedaemon.mailbox import columns as c
 from fedaemon.mailbox import reading
 from fedaemon.mailbox.changing import Gone, GoneKind, expunge, runs
@@ -73,7 +72,9 @@ class Emptying:
             return
         except Exception:
             if self._rests.failed(mailbox_id):
-                _log.failure("mailbox {mailbox_id}: not emptied; tried again later", mailbox_id=mailbox_id)
+                _log.failure(
+                    "old messages stay; tried again later", event="mailbox-not-emptied", mailbox=mailbox_id
+                )
             return
         self._rests.went_well(mailbox_id)
 

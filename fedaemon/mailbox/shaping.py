@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 from fedaemon.mailbox.adding import NewMail, thread_id
 from fedaemon.mailbox.rows import NO_DATE
 from fedaemon.message.mime.shape import read_shape
@@ -109,9 +109,9 @@ class Shaper:
                 return read_shaped(content)
             shaped: Shaped = await self._run_in_thread(read_shaped, content)
         except MailError as error:
-            _log.warn("a message is stored without its shape: {why}", why=error.text)
+            _log.warn("a message is stored without its shape", event="shape-missing", reason=error.text)
         except Exception:
-            _log.failure("a message is stored without its shape, by a defect of ours")
+            _log.failure("a message is stored without its shape", event="defect")
         else:
             return shaped
         return None

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.logger import Logger
-
+from fedaemon.logs import Logger
 from fedaemon.mailbox import keeping, lost
 from fedaemon.mailbox.keeping import Purge
 from fedaemon.mailbox.lost import LostKey
@@ -104,8 +103,7 @@ class Expiry:
         except Exception:
             if self._rests.failed(what):
                 _log.failure(
-                    "mailbox {mailbox_id}: contents were not released; tried again later",
-                    mailbox_id=mailbox_id,
+                    "contents were not released; tried again later", event="contents-kept", mailbox=mailbox_id
                 )
             return False
         self._rests.went_well(what)

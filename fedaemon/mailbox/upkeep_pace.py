@@ -16,8 +16,8 @@ from math import inf
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.logger import Logger
 
+from fedaemon.logs import Logger
 from fedaemon.store.errors import StoreFull
 from fedaemon.store.interface import Snapshot, Store, Transaction
 from fedaemon.store.turns import TurnLoop
@@ -189,10 +189,14 @@ class Round:
             return
         except StoreFull as error:
             if self._rests.failed(self._what):
-                _log.error("{what} waits for the store: {why}", what=self._what, why=error.text)
+                _log.error(
+                    "work waits for the store", event="store-awaited", what=self._what, reason=error.text
+                )
         except Exception:
             if self._rests.failed(self._what):
-                _log.failure("{what} failed; tried again later", what=self._what)
+                _log.failure(
+                    "work on mailboxes failed; tried again later", event="upkeep-failed", what=self._what
+                )
         else:
             self._rests.went_well(self._what)
             if self._interval_s is not None:

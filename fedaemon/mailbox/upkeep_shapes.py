@@ -13,8 +13,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from twisted.logger import Logger
-
+from fedaemon.logs import Logger
 from fedaemon.mailbox import keeping, reading
 from fedaemon.mailbox.shaping import Shaped, read_shaped
 from fedaemon.mailbox.state import State
@@ -68,8 +67,9 @@ class MissingShapes:
         self._tries[mailbox_id, uid] = tries
         if tries == TRIES:
             _log.error(
-                "mailbox {mailbox_id}: message {uid} cannot be read and will not be found by its texts",
-                mailbox_id=mailbox_id,
+                "a message cannot be read, and will not be found by its texts",
+                event="message-unreadable",
+                mailbox=mailbox_id,
                 uid=uid,
             )
 

@@ -17,9 +17,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from twisted.logger import Logger
-
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 from fedaemon.mailbox import reading, text_index, upkeep_gaps
 from fedaemon.mailbox.state import State
 from fedaemon.mailbox.text_index import TextBlock, TextKind, TextRows
@@ -95,9 +94,14 @@ class Indexing:
             if not self._rests.failed(mailbox_id):
                 return
             if isinstance(error, MailError):
-                _log.error("mailbox {mailbox_id}: not indexed: {why}", mailbox_id=mailbox_id, why=error.text)
+                _log.error(
+                    "a mailbox was not indexed; tried again later",
+                    event="mailbox-not-indexed",
+                    mailbox=mailbox_id,
+                    reason=error.text,
+                )
             else:
-                _log.failure("mailbox {mailbox_id}: not indexed, by a defect of ours", mailbox_id=mailbox_id)
+                _log.failure("a mailbox was not indexed", event="defect", mailbox=mailbox_id)
         else:
             self._rests.went_well(mailbox_id)
 

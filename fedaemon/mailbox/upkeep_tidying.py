@@ -16,9 +16,8 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from twisted.logger import Logger
-
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 from fedaemon.mailbox import compaction, keeping
 from fedaemon.mailbox import state as states
 from fedaemon.mailbox.keeping import CHUNK_ROWS
@@ -190,9 +189,14 @@ class Tidying:
         if not self._rests.failed(mailbox_id):
             return
         if isinstance(error, MailError):
-            _log.error("mailbox {mailbox_id}: not tidied: {why}", mailbox_id=mailbox_id, why=error.text)
+            _log.error(
+                "a mailbox was not tidied; tried again later",
+                event="mailbox-not-tidied",
+                mailbox=mailbox_id,
+                reason=error.text,
+            )
         else:
-            _log.failure("mailbox {mailbox_id}: not tidied, by a defect of ours", mailbox_id=mailbox_id)
+            _log.failure("a mailbox was not tidied", event="defect", mailbox=mailbox_id)
 
     def _seen(self, mailbox_id: str) -> Known:
         return self._known.get(mailbox_id, Known())

@@ -20,8 +20,8 @@ from typing import Any, Protocol
 from twisted.internet import tcp
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.logger import Logger
 
+from fedaemon.logs import Logger
 from fedaemon.net.systemd import AT_START, named_sockets
 
 log = Logger()
@@ -61,6 +61,10 @@ class Listeners:
     def ports(self) -> tuple[tuple[str, int], ...]:
         """Return (address, port) of every socket, as the system has them."""
         return self._ports
+
+    def accepting(self) -> bool:
+        """Tell whether every socket is open."""
+        return bool(self._opened) and all(port.connected for port in self._opened)
 
     def stop_accepting(self) -> Deferred[None]:
         """Close the listening sockets; connections that exist go on. Fires when all are closed."""
@@ -158,7 +162,9 @@ def _adopt(address: str, descriptor: int) -> socket.socket:
 def _bind(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     if address == "::" and not _has_ipv6():
-        log.warn("this system has no IPv6: listening on 0.0.0.0 port {port} in place of ::", port=port)
+        log.warn(
+            "this system has no IPv6: listening on 0.0.0.0 in place of ::", event="ipv6-missing", port=port
+        )
         address, family = "0.0.0.0", socket.AF_INET  # noqa: S104 - what the settings ask for
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:

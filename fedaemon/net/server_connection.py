@@ -22,15 +22,17 @@ from typing import Protocol as Structure
 
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from fedaemon import counters
 from fedaemon.errors import BadSyntax, Refused
+from fedaemon.logs import Logger
 from fedaemon.net.addresses import plain_address
 from fedaemon.net.proxy_protocol import ProxyParser
+from fedaemon.net.session_log import SessionLog
 from fedaemon.net.sessions import FOREVER, Sessions
-from fedaemon.net.tls import ServerTls
+from fedaemon.net.tls import ServerTls, describe
 
 PROXY_TIMEOUT_S: Final = 10.0
 """A proxy sends its header with the connection; who does not is no proxy."""
@@ -74,11 +76,10 @@ class Engine(Structure):
 
 
 @implementer(IHandshakeListener)
-class ServerConnection(Protocol, ABC):
+class ServerConnection(Protocol, SessionLog, ABC):
     """One connection.
 
-    *deadline* is as ``net.sessions.Session`` has it; *number* names the connection in the log; *open* is
-    False once it is gone.
+    *deadline* is as ``net.sessions.Session`` has it; *open* is False once it is gone.
     """
 
     transport: Any  # ITCPTransport, with ITLSTransport once startTLS was called
@@ -90,6 +91,7 @@ class ServerConnection(Protocol, ABC):
     def __init__(self) -> None:
         self.deadline = FOREVER
         self.number = next(_numbers)
+        self._began = 0.0
         self.open = True
         self.closing = False
         self._proxy: ProxyParser | None = None
@@ -97,10 +99,6 @@ class ServerConnection(Protocol, ABC):
         self._reading = True
 
     # -- what a service fills in
-
-    @abstractmethod
-    def came_from(self, address: str) -> None:
-        """The peer's address is known."""
 
     @abstractmethod
     def turned_away(self, refused: Refused) -> None:
@@ -132,6 +130,9 @@ class ServerConnection(Protocol, ABC):
 
     # -- the beginning
 
+    def came_from(self) -> None:
+        """The peer's *address* is known; for services that judge by it."""
+
     def connectionMade(self) -> None:  # noqa: N802
         """Greet, or first take the proxy's header or the TLS handshake."""
         self.transport.registerProducer(self, True)
@@ -144,13 +145,22 @@ class ServerConnection(Protocol, ABC):
 
     def _begin(self, address: str) -> None:
         """The peer's address is known: admit it and greet."""
-        self.came_from(address)
+        self.address = address
+        self._began = self.service.sessions.now()
+        self.came_from()
         try:
             self.service.sessions.admit(self, address)
         except Refused as refused:
-            log.info("connection refused: {reason} address={address}", reason=refused.text, address=address)
+            log.info(
+                "there are too many connections",
+                event="connection-refused",
+                service=self.service_name,
+                address=address,
+                reason=refused.text,
+            )
             self.turned_away(refused)
             return
+        counters.count("sessions_total", service=self.service_name)
         if self.service.implicit_tls:
             self.start_tls()
         else:
@@ -174,7 +184,13 @@ class ServerConnection(Protocol, ABC):
         try:
             header = self._proxy.feed(data)
         except BadSyntax as error:
-            log.warn("bad PROXY header: {reason}", reason=error.text)
+            log.warn(
+                "no PROXY header",
+                event="proxy-header-bad",
+                service=self.service_name,
+                address=self.transport.getPeer().host,
+                reason=error.text,
+            )
             self.transport.loseConnection()
             return
         if header is None:
@@ -199,6 +215,7 @@ class ServerConnection(Protocol, ABC):
     def handshakeCompleted(self) -> None:  # noqa: N802
         """The connection is protected (IHandshakeListener)."""
         self._handshaking = False
+        self.tls = describe(self.transport.getHandle())
         self.protected()
         if self.service.implicit_tls:
             self.greet()
@@ -261,6 +278,8 @@ class ServerConnection(Protocol, ABC):
 
     def connectionLost(self, reason: Failure = Failure) -> None:  # type: ignore[assignment]  # noqa: N802
         """Forget everything."""
+        if self.account_name:
+            self.log_ended(self.service.sessions.now() - self._began)
         self.open = False
         self.deadline = FOREVER
         self.service.sessions.leave(self)

@@ -103,6 +103,10 @@ class Sessions:
         if account is not None:
             _decrease(self._by_account, account)
 
+    def all(self) -> list[Session]:
+        """Return every session."""
+        return list(self._sessions)
+
     def logged_in(self) -> list[Session]:
         """Return the sessions that have logged in."""
         return list(self._accounts)

@@ -51,6 +51,11 @@ def stopping(environ: Mapping[str, str] = os.environ) -> bool:
     return notify("STOPPING=1", environ)
 
 
+def cannot_start(reason: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Say why the service ends before it was ready; "systemctl status" shows *reason* until the next start."""
+    return notify("STATUS=" + reason.replace("\n", "; "), environ)
+
+
 def watchdog_interval_s(environ: Mapping[str, str] = os.environ) -> float | None:
     """Return how often to send ``WATCHDOG=1``: half of what the unit allows; None when it has no watchdog."""
     microseconds = environ.get("WATCHDOG_USEC", "")

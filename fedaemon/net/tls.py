@@ -18,6 +18,7 @@ handshake used the extended master secret that RFC 9266 4.2 demands.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
-from fedaemon.net.certificate import belongs_to, dns_names
+from fedaemon.net.certificate import belongs_to, dns_names, not_valid_after
 from fedaemon.net.pem import BadCertificate as BadCertificate
 from fedaemon.net.pem import read_file
 from fedaemon.net.tls_client import ClientTls as ClientTls
@@ -63,6 +64,11 @@ class ServerTls:
         """Every DNS name for which there is a certificate, wildcards as written."""
         return frozenset(self._by_name)
 
+    @property
+    def expiries(self) -> tuple[tuple[str, datetime], ...]:
+        """The first name of each certificate, and when it ends."""
+        return self._expiries
+
     def reload(
         self,
         certificate: Path | None = None,
@@ -85,6 +91,7 @@ class ServerTls:
             for name in dns_names(leaf):
                 by_name.setdefault(name, context)
         self._by_name = by_name
+        self._expiries = tuple((next(iter(dns_names(leaf)), ""), not_valid_after(leaf)) for leaf, _ in loaded)
         self._context = loaded[0][1]
         if len(loaded) > 1:
             self._context.set_tlsext_servername_callback(self._choose_site)

@@ -10,13 +10,13 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from fedaemon.accounts.conversation import Conversation, Success
 from fedaemon.accounts.records import Account
 from fedaemon.accounts.sasl import Challenge
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 from fedaemon.net import tls
 from fedaemon.net.sessions import FOREVER
 from fedaemon.pop3 import events
@@ -43,6 +43,7 @@ class Answers:
         self._engine = engine
         self._connection = connection
         self._conversation: Conversation | None = None
+        self._mechanism = ""
 
     def to(self, event: events.Event) -> Deferred[None]:
         """Do what *event* asks for; fire when that is done, whatever came of it."""
@@ -57,19 +58,14 @@ class Answers:
         error: BaseException = failure.value  # type: ignore[assignment]
         connection = self._connection
         if isinstance(error, MailError):
-            log.info(
-                "refused: {text} session={session} address={address} login={login}",
-                text=error.text,
-                session=connection.number,
-                address=connection.address,
-                login=self.account.address if self.account else "",
-            )
+            connection.log_refusal(error)
         else:
-            log.failure("a bug in session {session}", failure=failure, session=connection.number)
+            connection.log_defect(failure)
         self._engine.refuse(error)
 
     async def _login(self, event: events.Login) -> None:
         authenticator = self._service.authenticator
+        self._mechanism = "USER"
         await self._enter(
             await authenticator.verify(event.login, event.password, SCOPE, self._connection.address)
         )
@@ -78,6 +74,7 @@ class Answers:
         # Only SCRAM looks at the channel; for the others the bindings would be work for nothing.
         scram = event.mechanism.startswith("SCRAM")
         bindings = tls.channel_bindings(self._connection.transport.getHandle()) if scram else {}
+        self._mechanism = event.mechanism
         conversation = self._service.authenticator.converse(
             event.mechanism, bindings, SCOPE, self._connection.address
         )
@@ -106,13 +103,7 @@ class Answers:
             return
         self._service.sessions.login(self._connection, account.address)
         self.account = account
-        log.info(
-            "logged in session={session} address={address} login={login} messages={messages}",
-            session=self._connection.number,
-            address=self._connection.address,
-            login=account.address,
-            messages=maildrop.count(),
-        )
+        self._connection.log_login(self._mechanism)
         self._engine.logged_in(maildrop)
 
     def _retrieve(self, event: events.Retrieve) -> Deferred[None]:
@@ -132,18 +123,11 @@ class Answers:
         self._connection.deadline = FOREVER
         mailbox_id = self._engine.maildrop.mailbox_id
         removed = await self._service.remove(self.account, mailbox_id, event.uids)
-        log.info(
-            "removed {removed} messages session={session}", removed=removed, session=self._connection.number
-        )
+        log.info(event="messages-removed", **self._connection.session_fields(), count=removed)
         self._engine.accept(removed)
 
     async def _abuse(self, event: events.Abuse) -> None:
-        log.warn(
-            "session {session} closed: {reason} address={address}",
-            session=self._connection.number,
-            reason=event.reason,
-            address=self._connection.address,
-        )
+        self._connection.log_cut_off(event.reason)
 
 
 _ANSWERS: dict[type, Callable[[Answers, Any], Coroutine[Deferred[Any], Any, None]]] = {

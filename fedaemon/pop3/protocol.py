@@ -16,10 +16,10 @@ from typing import Any, Final
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import ServerFactory
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from fedaemon.errors import MailError, Refused
+from fedaemon.logs import Logger
 from fedaemon.net.server_connection import ServerConnection
 from fedaemon.pop3 import events
 from fedaemon.pop3.answers import BLOCK, Answers
@@ -43,13 +43,13 @@ class Pop3Protocol(ServerConnection):
 
     service: Pop3Service
     engine: ServerEngine
+    service_name = "pop3"
     close_timeout_s = CLOSE_TIMEOUT_S
 
     def __init__(self, service: Pop3Service) -> None:
         super().__init__()
         self.service = service
         self.engine = ServerEngine(service.engine_settings())
-        self.address = ""
         self._answers = Answers(service, self.engine, self)
         self._turn: Any = None
         self._blocked = False
@@ -59,9 +59,10 @@ class Pop3Protocol(ServerConnection):
 
     # -- the connection
 
-    def came_from(self, address: str) -> None:
-        """See ``ServerConnection``."""
-        self.address = address
+    @property
+    def account_name(self) -> str:
+        """See ``SessionLog``."""
+        return self._answers.account.address if self._answers.account is not None else ""
 
     def turned_away(self, refused: Refused) -> None:
         """See ``ServerConnection``."""
@@ -86,7 +87,7 @@ class Pop3Protocol(ServerConnection):
 
     def timed_out(self) -> None:
         """See ``net.sessions.Session``: close without a word, as RFC 1939 3 asks."""
-        log.info("session {session} timed out address={address}", session=self.number, address=self.address)
+        self.log_timeout()
         if self.closing or self._blocked or self.speechless:
             self.transport.abortConnection()
         else:
@@ -161,9 +162,9 @@ class Pop3Protocol(ServerConnection):
     def _break_off(self, error: Exception) -> None:
         """End the session after a fault of ours; never with what looks like the end of a message."""
         if isinstance(error, MailError):
-            log.warn("session {session} broken off: {reason}", session=self.number, reason=error.text)
+            log.warn(event="session-broken-off", **self.session_fields(), reason=error.text)
         else:
-            log.failure("a bug in session {session}", session=self.number)
+            self.log_defect()
         if self.engine.sending or self.speechless:
             self.engine.drop()
             self.transport.abortConnection()

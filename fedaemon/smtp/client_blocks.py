@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted.logger import Logger
-
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 from fedaemon.store.interface import Content
 
 BLOCK_OCTETS: Final = 65536
@@ -40,10 +39,10 @@ class Blocks:
         try:
             block = next(self._blocks, b"")
         except (OSError, MailError):
-            log.failure("a message could not be read while it was being sent")
+            log.failure("a message could not be read while it was being sent", event="content-unreadable")
             raise BrokenContent("the message could not be read from the store") from None
         self.left -= len(block)
         if self.left < 0 or (self.left > 0 and not block):
-            log.error("a message in the store does not have its size")
+            log.error("a message in the store does not have its size", event="content-damaged")
             raise BrokenContent("the message in the store is damaged: it does not have its size")
         return block

@@ -15,11 +15,11 @@ from typing import Any, Final
 from twisted.internet import error
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ClientFactory
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from fedaemon import counters
 from fedaemon.delivery.transport import TlsPolicy
+from fedaemon.logs import Logger
 from fedaemon.net.tls_client import HANDSHAKE_FAILED, ClientTls
 from fedaemon.smtp.client_failure import ConnectionFailed
 from fedaemon.smtp.client_protocol import ClientConnection
@@ -104,7 +104,8 @@ class Dialler:
                     raise
                 failure_type = failure.tls_failure
                 log.info(
-                    "no TLS with {host} [{address}]: {reason}; trying without",
+                    "TLS failed, going on without",
+                    event="tls-given-up",
                     host=target.host,
                     address=target.address,
                     reason=failure.reason.text,

@@ -21,14 +21,15 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import ServerFactory
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from fedaemon.accounts.authenticator import Authenticator
 from fedaemon.accounts.conversation import Conversation, Success
 from fedaemon.accounts.sasl import Challenge
+from fedaemon.delivery.event_log import rfc3339
 from fedaemon.errors import MailError, Refused
+from fedaemon.logs import Logger
 from fedaemon.net import tls
 from fedaemon.net.addresses import Network, in_networks
 from fedaemon.net.server_connection import ServerConnection
@@ -86,11 +87,13 @@ class SmtpProtocol(ServerConnection):
     def __init__(self, service: SmtpService) -> None:
         super().__init__()
         self.service = service
+        self.service_name = service.intake.policy.service
         self.engine = ServerEngine(service.engine)
         self.peer = Peer("")
         self._envelope: Envelope | None = None
         self._message: IncomingMessage | None = None
         self._conversation: Conversation | None = None
+        self._mechanism = ""
         self._content_deadline = FOREVER
         self._waiting = False
         self._running = False
@@ -99,10 +102,15 @@ class SmtpProtocol(ServerConnection):
 
     # -- the connection
 
-    def came_from(self, address: str) -> None:
+    @property
+    def account_name(self) -> str:
+        """See ``SessionLog``."""
+        return self.peer.login
+
+    def came_from(self) -> None:
         """See ``ServerConnection``."""
-        self.peer.address = address
-        self.peer.trusted = self.service.trusts(address)
+        self.peer.address = self.address
+        self.peer.trusted = self.service.trusts(self.address)
 
     def turned_away(self, refused: Refused) -> None:
         """See ``ServerConnection``."""
@@ -143,9 +151,7 @@ class SmtpProtocol(ServerConnection):
             # There is nobody to tell, or no way to tell it.
             self.transport.abortConnection()
             return
-        log.info(
-            "session {session} timed out address={address}", session=self.number, address=self.peer.address
-        )
+        self.log_timeout()
         self._close_with(Reply(421, "4.4.2", "time-out, closing the connection"))
 
     def shut_down(self) -> None:
@@ -163,7 +169,7 @@ class SmtpProtocol(ServerConnection):
 
     def protected(self) -> None:
         """The connection is protected: begin anew (RFC 3207 4.2)."""
-        self.peer.tls = tls.describe(self.transport.getHandle())
+        self.peer.tls = self.tls
         self.engine.tls_started()
 
     # -- the engine's events
@@ -181,7 +187,7 @@ class SmtpProtocol(ServerConnection):
                     break
                 _ACTIONS[type(event)](self, event)
         except Exception:
-            log.failure("a bug in session {session}", session=self.number)
+            self.log_defect()
             self._close_with(Reply(421, "4.3.0", "internal error, try again later"))
         finally:
             self._running = False
@@ -196,19 +202,11 @@ class SmtpProtocol(ServerConnection):
 
     def _refused(self, failure: Failure) -> None:
         error: BaseException = failure.value  # type: ignore[assignment]
-        if not isinstance(error, MailError):
-            log.failure("a bug in session {session}", failure=failure, session=self.number)
-        reply = reply_to(error)
-        log.info(
-            "refused: {code} {status} {text} session={session} address={address} login={login}",
-            code=reply.code,
-            status=reply.status,
-            text=reply.text,
-            session=self.number,
-            address=self.peer.address,
-            login=self.peer.login,
-        )
-        self.engine.refuse(reply)
+        if isinstance(error, MailError):
+            self.log_refusal(error)
+        else:
+            self.log_defect(failure)
+        self.engine.refuse(reply_to(error))
 
     def _decided(self, _: None) -> None:
         self._waiting = False
@@ -268,7 +266,7 @@ class SmtpProtocol(ServerConnection):
         if more is not None:
             self._waiting = True
             self._pause(_CONTENT)
-            more.addErrback(log_unexpected).addCallback(self._decided)
+            more.addErrback(self.log_defect).addCallback(self._decided)
 
     def _content_end(self, event: events.ContentEnd) -> None:
         message, self._message = self._message, None
@@ -279,27 +277,7 @@ class SmtpProtocol(ServerConnection):
         self._content_deadline = self.deadline = FOREVER
 
         def queued(queue_id: str) -> None:
-            log.info(
-                "accepted {queue_id} session={session} address={address} login={login} "
-                "sender={sender} recipients={recipients}",
-                queue_id=queue_id,
-                session=self.number,
-                address=self.peer.address,
-                login=self.peer.login,
-                sender=str(message.envelope.sender or ""),
-                recipients=len(message.envelope.recipients),
-            )
-            terms = message.envelope.terms
-            if terms is not NO_TERMS:
-                log.info(
-                    "{queue_id} is released at {release_ms}, to be delivered by {deliver_by_ms} {mode}, "
-                    "with priority {priority}",
-                    queue_id=queue_id,
-                    release_ms=terms.release_ms,
-                    deliver_by_ms=terms.deliver_by_ms,
-                    mode=terms.deliver_by_mode,
-                    priority=terms.priority,
-                )
+            self._log_accepted(queue_id, message)
             self._envelope = None
             self.engine.accept(Reply(250, "2.0.0", f"Ok: queued as {queue_id}"))
 
@@ -308,6 +286,24 @@ class SmtpProtocol(ServerConnection):
             return failure
 
         self._wait(message.finish().addErrback(refused), queued)
+
+    def _log_accepted(self, queue_id: str, message: IncomingMessage) -> None:
+        if queue_id != message.queue_id:
+            log.info("accepted before", event="duplicate", id=queue_id, **self.session_fields())
+            return
+        envelope = message.envelope
+        log.info(
+            event="accepted",
+            id=queue_id,
+            **{"from": str(envelope.sender or "")},
+            recipients=len(envelope.recipients),
+            size=message.size,
+            **self.session_fields(),
+            tls=self.tls,
+            message_id=message.message_id,
+        )
+        if envelope.terms is not NO_TERMS:
+            _log_terms(queue_id, envelope.terms)
 
     def _content_aborted(self, event: events.ContentAborted) -> None:
         self._forget_transaction()
@@ -328,7 +324,8 @@ class SmtpProtocol(ServerConnection):
         # Only SCRAM looks at the channel; for the others the bindings would be work for nothing.
         scram = event.mechanism.startswith("SCRAM")
         bindings = tls.channel_bindings(self.transport.getHandle()) if scram else {}
-        self._conversation = authenticator.converse(event.mechanism, bindings, "smtp", self.peer.address)
+        self._mechanism = event.mechanism
+        self._conversation = authenticator.converse(event.mechanism, bindings, "smtp", self.address)
         self._wait(self._conversation.start(event.initial), self._auth_step)
 
     def _auth_response(self, event: events.AuthResponse) -> None:
@@ -342,6 +339,7 @@ class SmtpProtocol(ServerConnection):
         self._conversation = None
         self.service.sessions.login(self, step.account.address)
         self.peer.account = step.account
+        self.log_login(self._mechanism)
         self.engine.make_offer(self.service.intake.offer(self.peer))
         self.engine.auth_succeeded()
 
@@ -352,19 +350,10 @@ class SmtpProtocol(ServerConnection):
         """The engine has queued its good-bye and is closed; ``flush`` closes the connection."""
 
     def _too_many_errors(self, event: events.TooManyErrors) -> None:
-        log.info(
-            "session {session} made too many errors address={address}",
-            session=self.number,
-            address=self.peer.address,
-        )
+        self.log_cut_off("too many errors")
 
     def _abuse(self, event: events.Abuse) -> None:
-        log.warn(
-            "session {session} closed: {reason} address={address}",
-            session=self.number,
-            reason=event.reason,
-            address=self.peer.address,
-        )
+        self.log_cut_off(event.reason)
 
     # -- back-pressure
 
@@ -411,16 +400,22 @@ _ACTIONS: dict[type, Callable[[SmtpProtocol, Any], None]] = {
 }
 
 
+def _log_terms(queue_id: str, terms: Terms) -> None:
+    log.info(
+        event="scheduled",
+        id=queue_id,
+        release=rfc3339(terms.release_ms) if terms.release_ms else "",
+        deliver_by=rfc3339(terms.deliver_by_ms) if terms.deliver_by_ms else "",
+        mode=terms.deliver_by_mode,
+        priority=terms.priority,
+    )
+
+
 def _lowered(priority: int) -> Reply:
     """Return the answer to MAIL where the priority is another than was asked for. Spec: RFC 6710 4.1"""
     return Reply(
         250, "2.3.6", f"{priority} is the priority: a higher one is for accounts that were granted it"
     )
-
-
-def log_unexpected(failure: Failure) -> None:
-    """Log a failure that has nobody left to tell."""
-    log.failure("unexpected", failure=failure)
 
 
 class SmtpFactory(ServerFactory):

@@ -14,9 +14,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from fedaemon.delivery.transport import Attempt, ConnectionLimits, NextHost, Outcome
+from fedaemon.logs import Logger
 from fedaemon.net.tls_client import ClientTls
 from fedaemon.smtp.client_attempt import AttemptRun
 from fedaemon.smtp.client_dialling import Dialler
@@ -121,7 +121,7 @@ class SmtpTransport:
         try:
             return await run.run()
         except Exception:
-            log.failure("{queue_id}: the attempt failed by a defect of ours", queue_id=attempt.queue_id)
+            log.failure("an attempt failed", event="defect", id=attempt.queue_id)
             return run.finish("internal error, see the log", status="4.3.0")
         finally:
             self._running -= 1

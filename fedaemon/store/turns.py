@@ -12,9 +12,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 
 RETRY_S: Final = 5.0
 """After the store refused something, or a defect of ours."""
@@ -28,7 +28,9 @@ _log = Logger()
 def in_background(work: Coroutine[Any, Any, None], what: str) -> Deferred[None]:
     """Run *work*; a failure is logged as a bug of ours. The Deferred fires at its end and never fails."""
     return Deferred.fromCoroutine(work).addErrback(
-        lambda failure: _log.failure("{what} failed", failure=failure, what=what)
+        lambda failure: _log.failure(
+            "work in the background failed", failure=failure, event="defect", what=what
+        )
     )
 
 
@@ -130,7 +132,7 @@ class TurnLoop:
                 self.wanted = False
                 await self._turn()
         except MailError as error:
-            _log.error("{what} waits for the store: {why}", what=self._what, why=error.text)
+            _log.error("work waits for the store", event="store-awaited", what=self._what, reason=error.text)
             self.alarm.set_in(RETRY_S)
         except Exception:
             self.alarm.set_in(RETRY_S)

@@ -22,6 +22,9 @@ from fedaemon.submission.envelope import Envelope, Peer
 _RECEIVED = re.compile(rb"(?mi)^received[ \t]*:")
 _RETURN_PATH = re.compile(rb"(?mi)^return-path[ \t]*:")
 _TLS_REQUIRED = re.compile(rb"(?mi)^tls-required[ \t]*:([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)")
+_MESSAGE_ID = re.compile(rb"(?mi)^message-id[ \t]*:\s*([^\s]+)")
+MAX_LOGGED = 256
+"""Octets of a Message-ID in the log; honest ones are shorter."""
 HIDDEN_CLIENT = "client"
 """What Received calls a submitting client: its own name and address are nobody's business (RFC 5321 7.6)."""
 
@@ -97,6 +100,12 @@ def find_tls_required(header: bytes) -> list[bytes]:
     if b"tls-required" not in header.lower():
         return []
     return _TLS_REQUIRED.findall(header)
+
+
+def find_message_id(header: bytes) -> str:
+    """Return what stands in the first Message-ID field of a header that may be malformed, for the log."""
+    found = _MESSAGE_ID.search(header)
+    return found[1][:MAX_LOGGED].decode("utf-8", "replace") if found is not None else ""
 
 
 def complete(header: Header, trace: Trace, peer: Peer, envelope: Envelope, domain: str) -> SubmittedHeader:

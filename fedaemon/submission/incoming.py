@@ -27,7 +27,7 @@ from fedaemon.errors import BadSyntax, MailError, Refused
 from fedaemon.message.header import end_of_header
 from fedaemon.store.ids import new_id
 from fedaemon.store.interface import Content, Snapshot, StagedContent, Transaction
-from fedaemon.submission import duplicate
+from fedaemon.submission import duplicate, headerwork
 from fedaemon.submission.envelope import Envelope, Peer
 from fedaemon.submission.policy import AcceptedHeader
 
@@ -36,7 +36,11 @@ if TYPE_CHECKING:
 
 
 class IncomingMessage:
-    """One message on its way in; written to as its content arrives, then finished or aborted once."""
+    """One message on its way in; written to as its content arrives, then finished or aborted once.
+
+    *size* (octets with the fields that were added) is known once it is finished, *message_id* (as it stands
+    there, "" for none) once the header is complete.
+    """
 
     __slots__ = (
         "_accepted_s",
@@ -45,13 +49,14 @@ class IncomingMessage:
         "_head",
         "_in_header",
         "_intake",
-        "_size",
         "_spool",
         "_tls_optional",
         "_utf8_header",
         "envelope",
+        "message_id",
         "peer",
         "queue_id",
+        "size",
     )
 
     def __init__(self, intake: Intake, peer: Peer, envelope: Envelope) -> None:
@@ -63,7 +68,8 @@ class IncomingMessage:
         self._spool: Spool | None = None
         self._head = b""
         self._in_header = True
-        self._size = 0
+        self.size = 0
+        self.message_id = ""
         self._digest: bytes | None = None
         self._failure: Failure | None = None
         self._tls_optional = False
@@ -108,6 +114,7 @@ class IncomingMessage:
 
         def store(accepted: AcceptedHeader) -> Deferred[None] | None:
             self._digest = accepted.digest
+            self.message_id = headerwork.find_message_id(accepted.octets)
             self._tls_optional = accepted.tls_optional
             self._utf8_header = self.envelope.smtputf8 and not accepted.octets.isascii()
             self._spool = self._intake.new_spool()
@@ -144,7 +151,7 @@ class IncomingMessage:
         return self._spool.finish().addCallback(self._store)
 
     def _store(self, content: Content) -> Deferred[str]:
-        self._size = content.size
+        self.size = content.size
         return self._intake.store.stage(content).addCallback(self._queue)
 
     def _queue(self, staged: StagedContent) -> Deferred[str]:
@@ -186,7 +193,7 @@ class IncomingMessage:
             recipients=recipients,
             account=peer.login or None,
             accepted_ms=int(self._accepted_s * 1000),
-            size=self._size,
+            size=self.size,
             via={
                 "service": self._intake.policy.service,
                 "peer": peer.address,

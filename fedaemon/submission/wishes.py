@@ -107,6 +107,9 @@ def _release(wishes: Wishes, max_hold_s: int, now_ms: int) -> int:
 
 
 def _not_allowed(what: str, right: str, login: str, code: int) -> Refused:
-    who = f"{login} is not allowed to" if login else "This client is not allowed to"
-    what_next = f"; to allow it: fedaemonctl account set {login} --allow {right}" if login else ""
-    return Refused(f"{who} {what}{what_next}", code=code)
+    if not login:
+        return Refused(f"This client is not allowed to {what}", code=code)
+    return Refused(
+        f"{login} is not allowed to {what}; to allow it: fedaemonctl account set {login} --allow {right}",
+        code=code,
+    )

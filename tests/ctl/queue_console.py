@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from fedaemon.config import Delivery, Server, Settings
-from fedaemon.ctl import queue
+from fedaemon.ctl import log, queue
 from fedaemon.ctl.command import DONE, Context
 from fedaemon.errors import MailError
 from fedaemon.store.lmdb_engine import LmdbEngine
@@ -27,7 +27,7 @@ class Terminal(io.StringIO):
 class QueueConsole:
     """A world on a real store, and the command line beside it.
 
-    *terminal*: standard error is one. *input*: what is typed there.
+    *terminal*: standard error is one. *input*: what is typed there. *group*: the command group that is run.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -37,15 +37,18 @@ class QueueConsole:
         self.world.settle()
         self.out = self.err = ""
         self.paused = self.terminal = False
+        self.group = "queue"
         common = argparse.ArgumentParser(add_help=False)
         common.add_argument("--json", action="store_true")
         self.parser = argparse.ArgumentParser(prog="fedaemonctl")
-        queue.register(self.parser.add_subparsers(required=True), common)
+        groups = self.parser.add_subparsers(required=True)
+        for group in (queue, log):
+            group.register(groups, common)
 
     def run(self, *arguments: str) -> int:
         """Run a command line; return its exit code."""
         try:
-            parsed = self.parser.parse_args(("queue", *arguments))
+            parsed = self.parser.parse_args((self.group, *arguments))
             context = Context(
                 Path("unused"),
                 json=parsed.json,

@@ -224,7 +224,7 @@ def test_a_broken_message_goes_unsigned(world: World, logged: list[dict[str, Any
     for _ in range(3):
         assert world.sign(b"From: a@example.org\r\nFrom: b@example.org\r\n\r\nx\r\n") == b""
     said = [event for event in logged if event.get("log_namespace") == "fedaemon.mailauth.signer"]
-    assert [(event["message"], event["problem"]) for event in said] == [("Q1", "it has 2 From fields")]
+    assert [(event["id"], event["reason"]) for event in said] == [("Q1", "it has 2 From fields")]
 
 
 def test_a_damaged_key_does_not_stop_the_mail(world: World, logged: list[dict[str, Any]]) -> None:

@@ -50,7 +50,7 @@ def test_a_content_that_cannot_be_read_holds_nothing_up_for_ever(
     subjects = world.view(lambda s: reading.group(s, work, c.SUBJECT, 1))[c.SUBJECT].split(b"\n")
     assert subjects == [b"" if uid == 7 else b"number %d" % uid for uid in range(1, 501)]
     assert len(lines(logged, work)) == 2
-    assert len(lines(logged, "message 7 cannot be read")) == 1
+    assert len(lines(logged, f"mailbox={work} uid=7")) == 1
 
 
 def test_a_content_that_can_be_read_again_gets_its_shape(world: World, logged: list[LogEvent]) -> None:

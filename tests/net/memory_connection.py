@@ -16,6 +16,12 @@ class Tls:
     def get_protocol_version(self) -> int:
         return 0x0304
 
+    def get_protocol_version_name(self) -> str:
+        return "TLSv1.3"
+
+    def get_cipher_name(self) -> str:
+        return "TLS_AES_256_GCM_SHA384"
+
     def export_keying_material(self, label: bytes, size: int, context: bytes) -> bytes:
         return EXPORTED
 

@@ -29,6 +29,8 @@ def test_states_reach_the_notify_socket(tmp_path: Path, abstract: bool) -> None:
         assert manager.recv(4096) == b"STOPPING=1"
         assert systemd.notify("WATCHDOG=1", environ)
         assert manager.recv(4096) == b"WATCHDOG=1"
+        assert systemd.cannot_start("one\nother", environ)
+        assert manager.recv(4096) == b"STATUS=one; other"
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from fedaemon.accounts.directory import put_account
+from fedaemon.logs import Logger
+from fedaemon.net import session_log
 from fedaemon.net.server_connection import PROXY_TIMEOUT_S, TLS_HANDSHAKE_TIMEOUT_S
-from fedaemon.pop3 import inbox
+from fedaemon.pop3 import answers, inbox
 from fedaemon.pop3.answers import BLOCK
 from fedaemon.pop3.protocol import (
     BUFFERED,
@@ -40,6 +42,25 @@ def test_a_whole_session() -> None:
     entries = server.world.engine.entries
     assert sum(key[0] == "bytes" for key in entries) == 2
     assert [key[1] for key in entries if key[0] == MAIL_PURGE] == [NOW_MS // 1000 + UNDELETE_S]
+
+
+def test_what_the_log_says_of_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Login, what was removed, and the end: the same session and account in each."""
+    logged: list[dict[str, Any]] = []
+    observer: Any = logged.append
+    for module in (session_log, answers):
+        monkeypatch.setattr(module, "log", Logger(observer=observer))
+    server = Server()
+    server.append(b"Subject: a\r\n\r\nx\r\n")
+    connection = server.connect()
+    connection.log_in()
+    connection.say(b"DELE 1\r\nQUIT\r\n")
+    connection.protocol.connectionLost()
+    assert [event["event"] for event in logged] == ["login", "messages-removed", "session-ended"]
+    about = ("pop3", connection.protocol.number, ALICE)
+    assert {(event["service"], event["session"], event["account"]) for event in logged} == {about}
+    assert (logged[0]["mechanism"], logged[1]["count"]) == ("USER", 1)
+    assert logged[0]["tls"].startswith("TLSv1.3")
 
 
 def test_unique_ids_stay() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,8 +12,11 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from fedaemon.errors import Refused, Unavailable
+from fedaemon.logs import Logger
+from fedaemon.logs.line import line
 from fedaemon.net.server_connection import PROXY_TIMEOUT_S
 from fedaemon.net.sessions import Sessions
+from fedaemon.smtp import protocol
 from fedaemon.smtp.engine_settings import EngineSettings
 from fedaemon.smtp.protocol import (
     BUFFERED_WHILE_WAITING,
@@ -33,6 +37,9 @@ class FakeMessage:
 
     def __init__(self, envelope: Envelope) -> None:
         self.envelope = envelope
+        self.queue_id = "ID1"
+        self.size = 0
+        self.message_id = ""
         self.content = b""
         self.pause: Deferred[None] | None = None
         self.finished: Deferred[str] = Deferred()
@@ -51,6 +58,8 @@ class FakeMessage:
 
 class FakeIntake:
     """An intake whose decisions a test makes."""
+
+    policy = SimpleNamespace(service="submission")
 
     def __init__(self) -> None:
         self.decision: Deferred[Terms] | None = None
@@ -129,6 +138,22 @@ def test_no_reply_overtakes_a_decision() -> None:
     assert connection.codes() == [b"250"]
     connection.intake.decision.callback(NO_TERMS)
     assert connection.codes() == [b"250", b"250", b"354"]
+
+
+def test_what_is_accepted_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once, with what it is found by; a copy that is not queued again has a line of its own."""
+    logged: list[dict[str, Any]] = []
+    observer: Any = logged.append
+    monkeypatch.setattr(protocol, "log", Logger(observer=observer))
+    connection = Connection()
+    for queue_id in ("ID1", "ID0"):
+        connection.protocol.dataReceived(TRANSACTION)
+        connection.protocol.dataReceived(CONTENT)
+        connection.intake.messages[-1].finished.callback(queue_id)
+    first, second = [line(event) for event in logged]
+    assert first.startswith("accepted id=ID1 from=<")
+    assert f" service=submission session={connection.protocol.number} address=" in first
+    assert second.startswith("duplicate: accepted before id=ID0 service=submission ")
 
 
 def test_the_250_waits_for_the_queue() -> None:

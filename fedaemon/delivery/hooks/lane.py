@@ -18,7 +18,6 @@ from functools import partial
 from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
-from twisted.logger import Logger
 
 from fedaemon import counters
 from fedaemon.delivery.hooks.backlog import Backlog, Settled, Waiting, expire, load_backlog, ready, settle
@@ -26,6 +25,7 @@ from fedaemon.delivery.hooks.post import Answer, Post, make_post
 from fedaemon.delivery.hooks.webhook import Webhook, webhooks
 from fedaemon.delivery.schedule import Schedule
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 from fedaemon.store.interface import Key, Snapshot, Store
 from fedaemon.store.turns import RETRY_S, TurnLoop, in_background
 
@@ -128,7 +128,7 @@ class HookLane:
         counters.gauge("webhook_backlog", plan.waiting)
         for name in plan.stale:
             count = await self._store.write(partial(expire, name=name, schedule=self.schedule, now_ms=now_ms))
-            _log.info("webhook {name}: {count} events were given up", name=name, count=count)
+            _log.info("events were given up", event="webhook-expired", webhook=name, count=count)
             counters.count("webhook_posts_total", count, result="expired")
             self._loop.wanted = True
         for webhook, event in plan.posts:
@@ -182,7 +182,7 @@ class HookLane:
         self._dropped[name] = backlog.dropped
         if count > 0:
             _log.warn(
-                "webhook {name}: its backlog is full, {count} events were dropped", name=name, count=count
+                "events were dropped, the backlog is full", event="webhook-dropped", webhook=name, count=count
             )
             counters.count("webhook_dropped_total", count)
 
@@ -215,7 +215,10 @@ class HookLane:
             return
         except MailError as error:
             _log.error(
-                "webhook {name}: what became of a post was not recorded: {why}", name=name, why=error.text
+                "what became of a post was not recorded",
+                event="webhook-unrecorded",
+                webhook=name,
+                reason=error.text,
             )
             self._rest()
         except Exception:
@@ -235,8 +238,13 @@ def _tell(name: str, key: Key, answer: Answer, result: Settled) -> None:
         return
     counters.count("webhook_posts_total", result=result)
     if result == "gone":
-        _log.warn("webhook {name}: {why}; it is disabled", name=name, why=answer.text)
+        _log.warn("a webhook was disabled", event="webhook-disabled", webhook=name, reason=answer.text)
     elif result != "done":
         _log.info(
-            "webhook {name}: event {id} {result}: {why}", name=name, id=key[3], result=result, why=answer.text
+            "a post failed",
+            event="webhook-failed",
+            webhook=name,
+            post=key[3],
+            result=result,
+            reason=answer.text,
         )

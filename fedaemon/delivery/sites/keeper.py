@@ -16,8 +16,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from twisted.logger import Logger
-
 from fedaemon import counters
 from fedaemon.delivery import pauses
 from fedaemon.delivery.claiming import Line
@@ -33,6 +31,7 @@ from fedaemon.delivery.sites.site_records import (
     write_sites,
 )
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 from fedaemon.store.interface import Store
 from fedaemon.store.turns import Alarm, in_background
 
@@ -122,7 +121,9 @@ class SiteKeeper:
         except MailError as error:
             for site in changed:
                 site.changed = True
-            _log.error("delivery: what is known of sites was not written: {why}", why=error.text)
+            _log.error(
+                "what is known of sites waits for the store", event="sites-unwritten", reason=error.text
+            )
         else:
             for name in left:
                 # fedaemonctl was quicker: its word is heeded first (``refresh``), within a second.

@@ -21,7 +21,6 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from fedaemon.delivery.tls_policy.dane import DaneResolver, host_tls
@@ -29,6 +28,7 @@ from fedaemon.delivery.tls_policy.sts import NO_POLICY, StsAnswer
 from fedaemon.delivery.tls_policy.sts_policy import StsPolicy
 from fedaemon.delivery.transport import OPPORTUNISTIC, HostTls, NextHost, TlsPolicy
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 
 Override = tuple[str, TlsPolicy]
 """A domain, "*.domain" for its subdomains or "*" for all; and what its hosts must have."""
@@ -179,8 +179,6 @@ def _unknown(error: BaseException, destination: str) -> HostTls:
         why = error.text
     else:
         why = f"a fault of this server ({type(error).__name__})"
-        _log.failure(
-            "finding the TLS policy of {destination} failed", Failure(error), destination=destination
-        )
+        _log.failure("a TLS policy was not found", Failure(error), event="defect", destination=destination)
     text = f"the TLS policy of {destination} cannot be found out: {why}"
     return HostTls(TlsPolicy.VERIFY, problem=text, failure=VALIDATION_FAILURE)

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from fedaemon.delivery.schedule import DAY_MS
 from fedaemon.errors import MailError
+from fedaemon.logs import Logger
 from fedaemon.store.interface import Key, Snapshot, Store, Transaction
 from fedaemon.store.records import decode, encode
 from fedaemon.store.spaces import TLS_RESULT
@@ -150,7 +150,7 @@ class TlsResults:
         try:
             more = await self._store.write(work)
         except MailError as error:
-            _log.warn("TLS results cannot be stored, later again: {why}", why=error.text)
+            _log.warn("results of TLS wait for the store", event="tls-results-unwritten", reason=error.text)
             for counted, number in pending.items():
                 if counted in self._pending or len(self._pending) < MAX_PENDING:
                     self._pending[counted] += number

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 
 from fedaemon.delivery.tls_policy.sts_policy import StsPolicy, announced_id, parse_policy
 from fedaemon.errors import BadSyntax, MailError
+from fedaemon.logs import Logger
 from fedaemon.net.https import BadPeer, FetchFailed, Response
 from fedaemon.store.interface import Snapshot, Store, Transaction
 from fedaemon.store.records import decode, encode
@@ -179,14 +179,22 @@ class StsPolicies:
                 raise BadSyntax(f"{host} gives the policy as {response.media_type[:60]!a}, not as text/plain")
             policy = parse_policy(response.body, policy_id, now_ms)
         except MailError as error:
-            _log.info("MTA-STS: the policy of {domain}: {why}", domain=domain, why=error.text)
+            _log.info(
+                "an MTA-STS policy cannot be had",
+                event="sts-policy-unavailable",
+                domain=domain,
+                reason=error.text,
+            )
             return StsAnswer(failure=_result_type(error), why=error.text)
         try:
             await self._store.write(lambda transaction: save(transaction, domain, policy, now_ms))
         except MailError as error:
             # It holds for this delivery all the same.
             _log.warn(
-                "MTA-STS: the policy of {domain} cannot be stored: {why}", domain=domain, why=error.text
+                "an MTA-STS policy cannot be stored",
+                event="sts-policy-unwritten",
+                domain=domain,
+                reason=error.text,
             )
         return StsAnswer(policy)
 
