@@ -6,7 +6,7 @@ PYTHON   := python3
 BIN      := $(VENV)/bin
 JOBS     := 2
 
-.PHONY: help venv venv-bookworm run check test test-bookworm soak interop crash bench format clean
+.PHONY: help venv venv-bookworm run check test test-bookworm soak interop crash bench docs man deb test-debian format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -44,11 +44,11 @@ format: venv  ## format the code and mend what ruff can mend
 
 test: venv  ## run all tests
 	@tests/prepare
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests --ignore=tests/debian
 
 test-bookworm: venv-bookworm  ## run unit and end-to-end tests on Debian bookworm's versions
 	@tests/prepare
-	$(BOOKWORM)/bin/python -m pytest -n $(JOBS) --dist loadfile tests --ignore=tests/interop --ignore=tests/crash
+	$(BOOKWORM)/bin/python -m pytest -n $(JOBS) --dist loadfile tests --ignore=tests/interop --ignore=tests/crash --ignore=tests/debian
 
 crash: venv  ## the long crash suite: several hundred kills under load
 	CRASH_ROUNDS=300 $(BIN)/python -m pytest tests/crash
@@ -57,9 +57,9 @@ soak: venv  ## the long forms: 100,000 commands of ten IMAP sessions, and answer
 	CONSISTENCY_COMMANDS=100000 $(BIN)/python -m pytest tests/imap/test_consistency.py
 	DIFFERENTIAL_EXAMPLES=1500 $(BIN)/python -m pytest tests/interop -k differential
 
-interop: venv  ## real clients against local mode
+interop: venv  ## real clients against local mode, with a line for each integration
 	@tests/prepare
-	$(BIN)/python -m pytest -v tests/interop
+	$(BIN)/python -m pytest -p tests.interop.summary tests/interop
 
 bench: venv  ## measure against Postfix and Dovecot in the same run, and a queue of a million
 	$(BIN)/python -m bench.accept
@@ -67,6 +67,24 @@ bench: venv  ## measure against Postfix and Dovecot in the same run, and a queue
 	$(BIN)/python -m bench.imap
 	$(BIN)/python -m bench.queue_scale
 	$(BIN)/python -m bench.mailbox_layout
+
+deb:  ## build the Debian package from the working tree, and print where it is
+	@etc/make-deb build/deb
+
+test-debian: venv  ## build, install, run and remove the package in a container (as root on Debian)
+	$(BIN)/python -m pytest -v tests/debian
+
+docs: venv  ## write anew what is generated: man pages of commands and settings, completion for bash
+	$(BIN)/python -m docs.manual
+
+MAN_PAGES := $(basename $(notdir $(wildcard docs/man/*.md)))
+
+man:  ## make man pages of docs/man in build/man (needs lowdown)
+	@mkdir -p build/man
+	@for page in $(MAN_PAGES); do \
+	  lowdown -s -Tman -M title=$${page%.*} -M section=$${page##*.} -M source=fedaemon -M volume="fedaemon manual" \
+	    -o build/man/$$page docs/man/$$page.md || exit 1; \
+	done
 
 clean:  ## remove what the targets made, but not var/
 	rm -rf $(VENV) $(BOOKWORM) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
