@@ -75,13 +75,23 @@ def as_octets(root: Element) -> bytes:
     return octets
 
 
-def read_target(target: bytes) -> tuple[str, dict[str, str]]:
-    """Return path and query of a request's target.
+def read_target(target: bytes) -> tuple[str, str, dict[str, str]]:
+    """Return authority, path and query of a request's target.
+
+    The authority is "" but in the absolute form, which proxies use; there it takes the place of Host.
 
     :raises BadSyntax: it is not what a browser would send.
+
+    Spec: RFC 9112 3.2
     """
     before, _, query = target.partition(b"?")
+    authority = b""
+    scheme, absolute, rest = before.partition(b"://")
+    if absolute and scheme.lower() in (b"http", b"https"):
+        authority, _, before = rest.partition(b"/")
+        before = b"/" + before
     try:
+        named = authority.decode("ascii")
         path = unquote(before.decode("ascii"), errors="strict")
         pairs = parse_qsl(
             query.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
@@ -93,7 +103,7 @@ def read_target(target: bytes) -> tuple[str, dict[str, str]]:
     fields: dict[str, str] = {}
     for name, value in pairs:
         fields.setdefault(name, value)
-    return path, fields
+    return named, path, fields
 
 
 def read_host(value: str) -> str:

@@ -115,7 +115,7 @@ class Request(http.Request):
 
     def _asked(self) -> Asked:
         assert isinstance(self.content, BytesIO)
-        path, query = read_target(self.uri)
+        authority, path, query = read_target(self.uri)
         headers = {
             name.decode("latin-1").lower(): values[0].decode("latin-1")
             for name, values in self.requestHeaders.getAllRawHeaders()
@@ -124,7 +124,7 @@ class Request(http.Request):
             self.method.decode("ascii"),
             path,
             query,
-            read_host(headers.get("host", "")),
+            read_host(authority or headers.get("host", "")),
             headers,
             self.content.getvalue(),
             self.channel.address,

@@ -99,6 +99,22 @@ def test_a_request_is_answered_and_the_connection_closed(peers: Peers, size: int
     assert header.count(b"content-length:") == 1
 
 
+@pytest.mark.parametrize(
+    ("target", "path", "host"),
+    [
+        (b"/a%20b?c=1", "/a b", "mta-sts.example.org"),
+        (b"http://Autoconfig.Example.net:80/a?c=1", "/a", "autoconfig.example.net"),
+        (b"HTTPS://autoconfig.example.net", "/", "autoconfig.example.net"),
+    ],
+)
+def test_a_target_may_name_its_host(peers: Peers, target: bytes, path: str, host: str) -> None:
+    """RFC 9112 3.2.2: the absolute form is taken, and what it names comes before Host."""
+    answer, _ = peers.say(b"GET " + target + b" HTTP/1.1\r\nHost: mta-sts.example.org\r\n\r\n")
+    assert status(answer) == 200
+    (asked,) = peers.site.asked
+    assert (asked.path, asked.host) == (path, host)
+
+
 def test_head_has_no_content(peers: Peers) -> None:
     """RFC 9110 9.3.2: the same header, with the length that GET would have."""
     whole, _ = peers.say(GET)
