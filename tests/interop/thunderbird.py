@@ -68,6 +68,10 @@ class Thunderbird:
                 env={**os.environ, "HOME": str(self._directory), "MOZ_CRASHREPORTER_DISABLE": "1"},
             )
         self._marionette = wait_until(self._connected, "Thunderbird to listen", PATIENCE_S * 3)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Open the account."""
         self.run(LOG_IN, self._account.address, self._account.password)
 
     def _connected(self) -> _Marionette | None:
@@ -78,12 +82,12 @@ class Thunderbird:
         except OSError:
             return None
 
-    def _preferences(self) -> list[tuple[str, Any]]:
-        """Return what the account assistant would have written, and silence about anything but mail."""
+    def _accounts(self) -> dict[str, dict[str, Any]]:
+        """Return what the account assistant would have written."""
         address, ports = self._account.address, self._account.ports
         imap = {"type": "imap", "hostname": "localhost", "port": ports["imaps"], "userName": address}
         smtp = {"hostname": "localhost", "port": ports["submissions"], "username": address}
-        groups: dict[str, dict[str, Any]] = {
+        return {
             "mail.accountmanager": {"accounts": "account1,account2", "localfoldersserver": "server2"},
             "mail.account.account1": {"server": "server1", "identities": "id1"},
             "mail.account.account2": {"server": "server2"},
@@ -91,7 +95,18 @@ class Thunderbird:
             "mail.server.server2": {"type": "none", "hostname": "Local Folders", "userName": "nobody"},
             "mail.identity.id1": {"useremail": address, "smtpServer": "smtp1", "valid": True},
             "mail.smtpserver.smtp1": {**smtp, "try_ssl": 3, "authMethod": 3},
-            "mail": {"smtpservers": "smtp1", "rights.version": 1, "biff.show_alert": False},
+            "mail": {"smtpservers": "smtp1"},
+        }
+
+    def _preferences(self) -> list[tuple[str, Any]]:
+        """Return the accounts, and silence about anything but mail."""
+        groups = [*self._accounts().items(), *self._silence().items()]
+        named = [(f"{group}.{name}", value) for group, some in groups for name, value in some.items()]
+        return [*named, *self._settings.items()]
+
+    def _silence(self) -> dict[str, dict[str, Any]]:
+        return {
+            "mail": {"rights.version": 1, "biff.show_alert": False},
             "mail.provider": {"suppress_dialog_on_startup": True},
             "mailnews.start_page": {"enabled": False},
             "app.update": {"enabled": False},
@@ -99,8 +114,6 @@ class Thunderbird:
             "network.proxy": {"type": 0},
             "marionette": {"port": self._port},
         }
-        named = [(f"{group}.{name}", value) for group, some in groups.items() for name, value in some.items()]
-        return [*named, *self._settings.items()]
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Run the body of an asynchronous function inside Thunderbird and return what it returns.
@@ -115,6 +128,20 @@ class Thunderbird:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(PATIENCE_S)
+
+
+class FreshThunderbird(Thunderbird):
+    """A Thunderbird with local folders and nothing else: the account is for the test to set up."""
+
+    def _accounts(self) -> dict[str, dict[str, Any]]:
+        return {
+            "mail.accountmanager": {"accounts": "account1", "localfoldersserver": "server1"},
+            "mail.account.account1": {"server": "server1"},
+            "mail.server.server1": {"type": "none", "hostname": "Local Folders", "userName": "nobody"},
+        }
+
+    def _begin(self) -> None:
+        """There is nothing to open."""
 
 
 class _Marionette:
