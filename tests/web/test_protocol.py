@@ -142,7 +142,7 @@ def test_only_one_request_of_a_connection_counts(peers: Peers) -> None:
         b"GET / HTTP/1.1\r\nSpace : x\r\n\r\n",
         b"GET /%ff HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /\xd1\x8f HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET http://elsewhere/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET ftp://elsewhere/ HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /?" + b"a=1&" * 21 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
