@@ -72,6 +72,7 @@ deb:  ## build the Debian package from the working tree, and print where it is
 	@etc/make-deb build/deb
 
 test-debian: venv  ## build, install, run and remove the package in a container (as root on Debian)
+	@tests/prepare
 	$(BIN)/python -m pytest -v tests/debian
 
 docs: venv  ## write anew what is generated: man pages of commands and settings, completion for bash

@@ -504,7 +504,9 @@ def test_missing_certificates_are_said_with_their_line() -> None:
 
 def test_files_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
     """No file, a directory, or no text."""
-    with pytest.raises(BadSettings, match=r"nowhere\.toml: there is no such file; fedaemonctl setup makes one"):
+    with pytest.raises(
+        BadSettings, match=r"nowhere\.toml: there is no such file; fedaemonctl setup makes one"
+    ):
         read_settings(tmp_path / "nowhere.toml")
     with pytest.raises(BadSettings, match="Is a directory"):
         read_settings(tmp_path)
