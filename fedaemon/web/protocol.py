@@ -50,6 +50,7 @@ SECURITY_HEADERS: Final = {
 }
 """What every answer has; a page may have its own in place of one."""
 
+TOO_LONG: Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 BUSY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
@@ -181,6 +182,12 @@ class Channel(http.HTTPChannel):
     def checkPersistence(self, request: http.Request, version: bytes) -> bool:
         """Close after the answer."""
         return False
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Refuse it; the parser would only close, which under TLS waits for us to be done."""
+        untyped: Any = self.transport
+        untyped.write(TOO_LONG)
+        self.loseConnection()
 
     def loseConnection(self) -> None:
         """Look at nothing further: under TLS the parser itself would go on with what it has."""

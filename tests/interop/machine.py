@@ -152,3 +152,8 @@ class Followed:
             wait_until(lambda: says(self.run(where), quoted, self.replacements), f"{error} in {where}")
         except AssertionError as waited:
             raise AssertionError(f"{quoted}\nis not in what {where!r} prints:\n{self.run(where)}") from waited
+
+
+def write_to(recipient: str, subject: str, *options: str) -> str:
+    """Return the command of a program that sends a message."""
+    return f"printf 'Subject: {subject}\\n\\nhi\\n' | sendmail {' '.join(options)} {recipient}"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.daemon import wait_until
 from tests.interop.conftest import Local
-from tests.interop.machine import DOWNLOADS, Followed, Machine, need_machine
+from tests.interop.machine import DOWNLOADS, Followed, Machine, need_machine, write_to
 from tests.interop.pages import Page, says
 
 PAGE = Page("exim")
@@ -48,11 +48,6 @@ def followed(machine: Machine, local: Local, request: pytest.FixtureRequest) -> 
     machine.run(TO_ITSELF)
     page.follow("start")
     return page
-
-
-def write_to(recipient: str, subject: str, *options: str) -> str:
-    """Return the command of a program that sends a message."""
-    return f"printf 'Subject: {subject}\\n\\nhi\\n' | sendmail {' '.join(options)} {recipient}"
 
 
 @pytest.mark.parametrize("port", ["465", "587"])

@@ -9,7 +9,7 @@ import pytest
 
 from tests.daemon import Daemon, free_port, wait_until
 from tests.interop.conftest import Local
-from tests.interop.machine import Followed, Machine, need_machine
+from tests.interop.machine import Followed, Machine, need_machine, write_to
 from tests.interop.pages import Page, replaced, says
 from tests.interop.servers import Certified
 
@@ -52,11 +52,6 @@ def followed(machine: Machine, local: Local) -> Followed:
     page.follow("start")
     machine.run("postsuper -d ALL; : >/var/log/mail.log")
     return page
-
-
-def write_to(recipient: str, subject: str, *options: str) -> str:
-    """Return the command of a program that sends a message."""
-    return f"printf 'Subject: {subject}\\n\\nhi\\n' | sendmail {' '.join(options)} {recipient}"
 
 
 @pytest.mark.parametrize("port", ["465", "587"])
