@@ -125,7 +125,12 @@ def test_a_key_of_another_certificate(tmp_path: Path, root: Link) -> None:
 
 def test_the_daemons_own_certificate() -> None:
     """Right for trying things, and for nothing else."""
-    the(certificate.check_certificates(new_case()), "problem", "self-made")
+    finding = the(certificate.check_certificates(new_case()), "problem", "self-made")
+    assert finding.todo.startswith(f"certbot certonly --standalone -d {HOST} --deploy-hook")
+    # Where the daemon has port 80, certbot cannot open it.
+    text = f'[server]\nhostname = "{HOST}"\n[http]\nwebroot = "/srv/acme"\n'
+    finding = the(certificate.check_certificates(new_case(text)), "problem", "self-made")
+    assert finding.todo.startswith(f"certbot certonly --webroot -w /srv/acme -d {HOST} -d mta-sts.")
     the(certificate.check_certificates(new_case('[server]\nhostname = "localhost"\n')), "note", "self-made")
 
 

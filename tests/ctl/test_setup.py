@@ -25,8 +25,9 @@ def test_options_alone_make_a_server_that_can_be_started(server: Server) -> None
     assert {key["state"] for key in server.json("dkim", "list", DOMAIN)} == {"active"}
     assert done["certificate"] is None
     assert done["next"][0].startswith("twistd -n --pidfile= fedaemon --config /")
-    assert f"-d {NAME} --deploy-hook" in done["next"][1]
-    assert done["next"][2] == f"fedaemonctl -c {server.config} doctor {DOMAIN}"
+    assert done["next"][1] == f"fedaemonctl -c {server.config} probe {ALICE}"
+    assert f"-d {NAME} --deploy-hook" in done["next"][2]
+    assert done["next"][3] == f"fedaemonctl -c {server.config} doctor {DOMAIN}"
 
 
 def test_run_again_it_changes_nothing(server: Server) -> None:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from fedaemon.ctl.certbot import TAKE_OVER, certbot_command
 from fedaemon.ctl.doctor.case import Case
 from fedaemon.ctl.doctor.dialogue import trusted_certificate
 from fedaemon.ctl.doctor.finding import Area, Finding
@@ -29,7 +30,7 @@ SOON: Final = timedelta(days=20)
 LEAST_RSA_BITS: Final = 2048
 BROKEN_DIGESTS: Final = frozenset(("md5", "sha1"))
 LETSENCRYPT: Final = Path("/etc/letsencrypt")
-FROM_CERTBOT: Final = "fedaemonctl setup certificate --from-certbot"
+FROM_CERTBOT: Final = " ".join(("fedaemonctl", *TAKE_OVER))
 RENEW: Final = f"renew it (certbot renew), then: {FROM_CERTBOT}"
 _OTHER_NAME: Final = 62
 _NO_ISSUER: Final = frozenset((2, 19, 20, 21))
@@ -52,7 +53,7 @@ def check_certificates(case: Case) -> Iterator[Finding]:
             file, _, text = str(error).partition(": ")
             what, _, todo = text.partition("; ")
             why = "without it the daemon does not start, and after a reload goes on with the old one"
-            yield AREA.problem("usable", file, what, why, todo or f"make it anew: {certbot(case.hostname)}")
+            yield AREA.problem("usable", file, what, why, todo or f"make it anew: {certbot(case)}")
             continue
         covered.extend(chain[0].names)
         about = str(pair[0])
@@ -63,10 +64,9 @@ def check_certificates(case: Case) -> Iterator[Finding]:
     yield from renewal(tls.certificate, LETSENCRYPT)
 
 
-def certbot(*names: str) -> str:
-    """Return the command that gets a certificate for *names*, and has each renewal taken over."""
-    wanted = " ".join(f"-d {name}" for name in names)
-    return f'certbot certonly --standalone {wanted} --deploy-hook "{FROM_CERTBOT}"'
+def certbot(case: Case, *further: str) -> str:
+    """Return the command that gets a certificate, also for *further* names."""
+    return certbot_command(case.settings, case.domains, FROM_CERTBOT, further)
 
 
 def made_here(case: Case) -> Iterator[Finding]:
@@ -80,7 +80,7 @@ def made_here(case: Case) -> Iterator[Finding]:
         "",
         "there is no certificate but the one that the daemon made itself",
         "mail programs and applications refuse it, or warn of it",
-        certbot(case.hostname),
+        certbot(case),
     )
 
 
@@ -150,7 +150,7 @@ def names(case: Case, about: str, covered: Iterable[str]) -> Finding:
         about,
         f"is not for {case.hostname}, but for {', '.join(listed[:5]) or 'no name at all'}",
         "clients that check the name (all mail programs do) refuse to connect",
-        f"get one with this name: {certbot(case.hostname)}; or correct server.hostname",
+        f"get one with this name: {certbot(case)}; or correct server.hostname",
     )
 
 
@@ -175,7 +175,7 @@ def trust(case: Case, pair: tuple[Path, Path], chain: tuple[CertificateFacts, ..
             about,
             "is signed by itself, and by no authority",
             "mail programs and applications refuse it, or warn of it",
-            certbot(case.hostname),
+            certbot(case),
         )
     elif code in _NO_ISSUER and len(chain) == 1:
         yield AREA.problem(

@@ -87,7 +87,7 @@ def web_name(case: Case, domain: str, label: str, record: DnsRecord) -> Iterator
             domain,
             f"{name} leads here, and no certificate has this name",
             "Outlook takes settings by HTTPS only; without the name it uses the SRV record, if there is one",
-            f"get a certificate with this name as well: {certbot(case.hostname, name)}",
+            f"get a certificate with this name as well: {certbot(case, name)}",
         )
     else:
         yield AREA.ok(label, domain, f"{name} leads here")

@@ -180,7 +180,7 @@ def run_http(context: Context, arguments: argparse.Namespace) -> int:
     setup = Setup(context)
     steps.set_http(setup, wanted=not arguments.off, webroot=arguments.webroot)
     if not arguments.off:
-        context.say(f"With it running, a certificate: {certificate.certbot_command(context)}")
+        context.say(f"With it running, a certificate: {certificate.next_command(context)}")
     setup.finish()
     return DONE
 

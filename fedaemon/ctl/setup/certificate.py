@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from fedaemon.accounts.directory import domains
+from fedaemon.ctl.certbot import TAKE_OVER, certbot_command
 from fedaemon.ctl.command import Context
 from fedaemon.ctl.doctor.certificate import covers
 from fedaemon.ctl.setup.daemon import ctl_command
@@ -30,7 +31,6 @@ from fedaemon.net.tls import ServerTls
 LETSENCRYPT: Final = Path("/etc/letsencrypt")
 CHAIN, KEY = "fullchain.pem", "privkey.pem"
 """Names of certbot's files, and of our copies."""
-INSTALL: Final = ("setup", "certificate", "--from-certbot")
 HOOK: Final = "#!/bin/sh\n# Written by fedaemonctl setup certificate --from-certbot.\nexec {}\n"
 
 
@@ -124,17 +124,10 @@ def use_own(context: Context, file: SettingsFile) -> bool:
     return file.edit(lambda text: comment_out(text, ("tls",)))
 
 
-def certbot_command(context: Context) -> str:
+def next_command(context: Context) -> str:
     """Return the command that gets a certificate for this server, and has it installed here."""
-    settings = context.settings
-    names = [settings.server.hostname]
-    how = "--standalone"
-    if settings.http.webroot is not None:
-        how = f"--webroot -w {settings.http.webroot}"
-        for domain in context.view(lambda snapshot: [each.name for each in domains(snapshot)]):
-            names.extend((f"mta-sts.{domain}", f"autoconfig.{domain}"))
-    hook = ctl_command(context, *INSTALL)
-    return " ".join(["certbot certonly", how, *(f"-d {name}" for name in names), f'--deploy-hook "{hook}"'])
+    names = context.view(lambda snapshot: [each.name for each in domains(snapshot)])
+    return certbot_command(context.settings, names, ctl_command(context, *TAKE_OVER))
 
 
 def add_hook(context: Context) -> Path | None:
@@ -147,7 +140,7 @@ def add_hook(context: Context) -> Path | None:
         present = [*hooks.glob("*"), *(LETSENCRYPT / "renewal").glob("*.conf")]
         if any(b"fedaemon" in read_file(each) for each in present if each.is_file()):
             return None
-        hook = HOOK.format(ctl_command(context, *INSTALL))
+        hook = HOOK.format(ctl_command(context, *TAKE_OVER))
         try:
             replace_file(path, hook.encode(), 0o755)
         except OSError as error:

@@ -203,9 +203,13 @@ def _read_addresses(text: str) -> list[str]:
 def _next(setup: Setup, domain: str) -> None:
     """Say what comes next."""
     context = setup.context
-    steps_left = [("start the daemon", daemon.start_command(context))]
+    address = str(setup.result["account"])
+    steps_left = [
+        ("start the daemon", daemon.start_command(context)),
+        ("see a message go all the way", daemon.ctl_command(context, "probe", address)),
+    ]
     if setup.result["certificate"] is None and setup.result["hostname"] != LOCALHOST:
-        command = certificate.certbot_command(context)
+        command = certificate.next_command(context)
         steps_left.append(("once DNS has the records, get a certificate that mail programs trust", command))
     steps_left.append(("see how all of it looks", daemon.ctl_command(context, "doctor", domain)))
     left = [(what, command) for what, command in steps_left if command]
