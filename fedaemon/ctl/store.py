@@ -69,10 +69,9 @@ def run_verify(context: Context, arguments: argparse.Namespace) -> int:
     """Check the store; exit code 1 when something is left that is not as it should be."""
     checkers = [make() for make in CHECKERS]
     findings = verify(context.engine, checkers, repair=arguments.repair, progress=context.say)
-    context.table(
-        ("STATE", "KIND", "WHAT"),
-        [("repaired" if finding.repaired else "wrong", finding.kind, finding.what) for finding in findings],
-    )
+    rows = [("repaired" if finding.repaired else "wrong", finding.kind, finding.what) for finding in findings]
+    if rows:
+        context.table(("STATE", "KIND", "WHAT"), rows)
     left = sum(not finding.repaired for finding in findings)
     context.say(
         f"{len(findings)} findings, {left} of them not repaired" if findings else "the store is sound"
