@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fedaemon.config import Settings
-from fedaemon.net.selfsigned import make_local_ca
+from fedaemon.net.selfsigned import LocalCa, local_ca, make_local_ca
 from fedaemon.net.tls import BadCertificate, ServerTls
 from fedaemon.store.layout import Layout
 
@@ -22,6 +22,11 @@ OWN_DIRECTORY = "tls"
 def own_directory(settings: Settings) -> Path:
     """Return the directory of the certificate that is made here, whether or not it is there."""
     return settings.server.data_dir / OWN_DIRECTORY
+
+
+def own_files(settings: Settings) -> LocalCa:
+    """Return where its files are."""
+    return local_ca(own_directory(settings))
 
 
 def server_tls(settings: Settings) -> ServerTls | None:

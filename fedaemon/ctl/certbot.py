@@ -4,10 +4,13 @@ thing to do, ``doctor`` as the remedy."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 from fedaemon.config import Settings
 
+LETSENCRYPT: Final = Path("/etc/letsencrypt")
+"""Where certbot keeps what it does and has."""
 TAKE_OVER: Final = ("setup", "certificate", "--from-certbot")
 """What fedaemonctl is called with when there is a new one."""
 

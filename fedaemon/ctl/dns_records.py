@@ -20,17 +20,11 @@ from typing import Final, Protocol
 
 from fedaemon.mailauth import dns_record
 from fedaemon.mailauth.keys import DkimKey
+from fedaemon.web.advertised import SRV_LABELS
 
 MX_PREFERENCE: Final = 10
-SRV_SERVICES: Final = (
-    ("_submissions", "submission", "implicit"),
-    ("_submission", "submission", "starttls"),
-    ("_imaps", "imap", "implicit"),
-    ("_imap", "imap", "starttls"),
-    ("_pop3s", "pop3", "implicit"),
-    ("_pop3", "pop3", "starttls"),
-)
-"""SRV name, and the service and form of TLS that it stands for."""
+SRV_SERVICES: Final = ("submission", "imap", "pop3")
+"""Services with SRV records, in the order in which they are listed."""
 NOT_OFFERED: Final = "0 0 0 ."
 """The SRV value that says "not here", so that nobody tries."""
 _NAMES_LAST: Final = frozenset(("CNAME", "MX", "PTR", "SRV"))
@@ -248,7 +242,8 @@ def _services(domain: str, host: Host) -> list[DnsRecord]:
     for offer in host.offers:
         ports.setdefault((offer.service, offer.tls), offer.port)
     found = []
-    for name, service, tls in SRV_SERVICES:
+    wanted = [(service, tls) for service in SRV_SERVICES for tls in ("implicit", "starttls")]
+    for service, tls in wanted:
         port = ports.get((service, tls))
         # The priority tells which of IMAP and POP3 to use when a program knows both.
         priority = 10 if service == "pop3" else 0
@@ -258,7 +253,7 @@ def _services(domain: str, host: Host) -> list[DnsRecord]:
         why = f"mail programs find {title} with {form} here"
         if port is None:
             why = f"mail programs do not look for {title} with {form}: it is not offered"
-        found.append(DnsRecord(f"{name}._tcp.{domain}", "SRV", value, why, needed=False))
+        found.append(DnsRecord(f"{SRV_LABELS[service, tls]}._tcp.{domain}", "SRV", value, why, needed=False))
     return found
 
 

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
 from email.policy import SMTP
-from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 
 from fedaemon.config import Listener, Settings
 from fedaemon.errors import Refused
-from fedaemon.tls_setup import own_directory
+from fedaemon.tls_setup import own_files
+from fedaemon.web.advertised import from_here
 
 TIMEOUT_S: Final = 20.0
 _QUEUED: Final = re.compile(r"queued as ([0-9A-Z]+)")
@@ -57,23 +57,13 @@ def usual_listener(settings: Settings, service: str) -> Listener:
     return min(found, key=lambda one: (one.tls != "implicit", one.proxy_protocol))
 
 
-def _host(listener: Listener) -> str:
-    """Return where *listener* can be reached from here."""
-    if listener.address.startswith("systemd:"):
-        return "127.0.0.1"
-    address = ip_address(listener.address)
-    if not address.is_unspecified:
-        return str(address)
-    return "127.0.0.1" if address.version == 4 or listener.address == "::" else "::1"
-
-
 def _context(settings: Settings, *, verify: bool) -> _NamedContext:
     context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.name = settings.server.hostname
     if not verify:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     elif settings.tls is None:
-        context.load_verify_locations(cafile=str(own_directory(settings) / "ca.pem"))
+        context.load_verify_locations(cafile=str(own_files(settings).ca_file))
     else:
         context.load_default_certs()
     return context
@@ -129,9 +119,11 @@ def submit(
     def dialogue(context: _NamedContext) -> tuple[str, str]:
         client: smtplib.SMTP
         if listener.tls == "implicit":
-            client = smtplib.SMTP_SSL(_host(listener), listener.port, timeout=TIMEOUT_S, context=context)
+            client = smtplib.SMTP_SSL(
+                from_here(listener.address), listener.port, timeout=TIMEOUT_S, context=context
+            )
         else:
-            client = smtplib.SMTP(_host(listener), listener.port, timeout=TIMEOUT_S)
+            client = smtplib.SMTP(from_here(listener.address), listener.port, timeout=TIMEOUT_S)
             client.starttls(context=context)
         with client:
             version = client.sock.version() if isinstance(client.sock, ssl.SSLSocket) else None
@@ -162,9 +154,11 @@ def read_back(
     def dialogue(context: _NamedContext) -> str:
         client: imaplib.IMAP4
         if listener.tls == "implicit":
-            client = imaplib.IMAP4_SSL(_host(listener), listener.port, ssl_context=context, timeout=TIMEOUT_S)
+            client = imaplib.IMAP4_SSL(
+                from_here(listener.address), listener.port, ssl_context=context, timeout=TIMEOUT_S
+            )
         else:
-            client = imaplib.IMAP4(_host(listener), listener.port, timeout=TIMEOUT_S)
+            client = imaplib.IMAP4(from_here(listener.address), listener.port, timeout=TIMEOUT_S)
             client.starttls(context)
         with client:
             client.login(login, password)

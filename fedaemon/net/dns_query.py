@@ -105,7 +105,7 @@ class DnsQuery:
     ) -> None:
         self._servers = tuple(servers)
         self._lifetime_s = lifetime_s
-        self._trust_ad = all(map(_is_local, self._servers)) if trust_ad is None else trust_ad
+        self._trust_ad = all(map(is_local, self._servers)) if trust_ad is None else trust_ad
         # The server that answered last is asked first, so that a dead first one costs its wait only once.
         self._first = 0
 
@@ -184,7 +184,7 @@ def _ask_one(
     return response, ""
 
 
-def _is_local(server: Server) -> bool:
+def is_local(server: Server) -> bool:
     """True for a server on this machine: nobody on the network can speak in its place."""
     try:
         return ip_address(server[0].partition("%")[0]).is_loopback

@@ -41,13 +41,18 @@ class LocalCa:
     private_key: Path
 
 
+def local_ca(directory: Path) -> LocalCa:
+    """Return where the files in *directory* are, whether or not they are there."""
+    return LocalCa(directory / "ca.pem", directory / "server.pem", directory / "server.key")
+
+
 def make_local_ca(directory: Path, names: Sequence[str]) -> LocalCa:
     """Return ``ca.pem``, ``server.pem`` and ``server.key`` in *directory*, made now unless they are good.
 
     :param names: DNS names and IP addresses the server certificate must be for.
     :raises OSError: the directory cannot be written.
     """
-    files = LocalCa(directory / "ca.pem", directory / "server.pem", directory / "server.key")
+    files = local_ca(directory)
     if not _is_good(files, names):
         directory.mkdir(parents=True, exist_ok=True)
         _make(files, names)

@@ -40,6 +40,10 @@ SRV_LABELS: Final = {
     ("submission", "implicit"): "_submissions",
     ("submission", "starttls"): "_submission",
 }
+"""The first label of a SRV record, such as "_imaps" of ``_imaps._tcp.DOMAIN``.
+
+Spec: RFC 6186 3.1-3.3, RFC 8314 5.1.
+"""
 
 
 class ListenerLike(Protocol):
@@ -66,14 +70,6 @@ class Advertised:
     tls: Tls
     host: str
     port: int
-
-    @property
-    def srv_label(self) -> str:
-        """Return the first label of its SRV record, such as "_imaps" (of ``_imaps._tcp.DOMAIN``).
-
-        Spec: RFC 6186 3.1-3.3, RFC 8314 5.1.
-        """
-        return SRV_LABELS[self.service, self.tls]
 
 
 def advertised(hostname: str, listeners: Iterable[ListenerLike]) -> tuple[Advertised, ...]:
@@ -110,6 +106,13 @@ def reachable(hostname: str, address: str) -> bool:
     if hostname == "localhost" or address.startswith(SYSTEMD):
         return True
     return not (address and ip_address(address).is_loopback)
+
+
+def from_here(address: str) -> str:
+    """Return the address at which this machine itself reaches a listener at *address*."""
+    if address.startswith(SYSTEMD) or ip_address(address).is_unspecified:
+        return "127.0.0.1"
+    return address
 
 
 def _port(listener: ListenerLike) -> int:

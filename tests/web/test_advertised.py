@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fedaemon.config import DEFAULT_LISTENERS, Listener
-from fedaemon.web.advertised import Advertised, advertised, https_port
+from fedaemon.web.advertised import SRV_LABELS, Advertised, advertised, from_here, https_port
 
 HOST = "mail.example.org"
 
@@ -77,9 +77,24 @@ def test_systemd_sockets_have_the_port_they_say_or_the_usual_one() -> None:
     ) == [("imap", "implicit", 993), ("pop3", "implicit", 1995)]
 
 
+@pytest.mark.parametrize(
+    ("address", "dialled"),
+    [
+        ("::", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("systemd:465", "127.0.0.1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("::1", "::1"),
+    ],
+)
+def test_this_machine_reaches_every_listener(address: str, dialled: str) -> None:
+    """All addresses are nowhere to connect to."""
+    assert from_here(address) == dialled
+
+
 def test_srv_labels() -> None:
     """RFC 6186 3 names them, and RFC 8314 5.1 _submissions."""
-    labels = {each.port: each.srv_label for each in advertised(HOST, DEFAULT_LISTENERS)}
+    labels = {each.port: SRV_LABELS[each.service, each.tls] for each in advertised(HOST, DEFAULT_LISTENERS)}
     assert labels == {993: "_imaps", 995: "_pop3s", 465: "_submissions", 587: "_submission"}
 
 

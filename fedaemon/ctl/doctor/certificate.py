@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from fedaemon.ctl.certbot import TAKE_OVER, certbot_command
+from fedaemon.ctl.certbot import LETSENCRYPT, TAKE_OVER, certbot_command
 from fedaemon.ctl.doctor.case import Case
 from fedaemon.ctl.doctor.dialogue import trusted_certificate
 from fedaemon.ctl.doctor.finding import Area, Finding
@@ -29,7 +29,6 @@ SOON: Final = timedelta(days=20)
 """Certbot renews a month before the end: with less left than this it has failed for ten days."""
 LEAST_RSA_BITS: Final = 2048
 BROKEN_DIGESTS: Final = frozenset(("md5", "sha1"))
-LETSENCRYPT: Final = Path("/etc/letsencrypt")
 FROM_CERTBOT: Final = " ".join(("fedaemonctl", *TAKE_OVER))
 RENEW: Final = f"renew it (certbot renew), then: {FROM_CERTBOT}"
 _OTHER_NAME: Final = 62

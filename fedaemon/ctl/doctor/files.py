@@ -18,7 +18,7 @@ from typing import Final
 from fedaemon.ctl.doctor.case import Case
 from fedaemon.ctl.doctor.finding import Area, Finding, counted
 from fedaemon.store.layout import Layout
-from fedaemon.tls_setup import own_directory
+from fedaemon.tls_setup import own_files
 
 AREA: Final = Area("files")
 FEW_INODES: Final = 10_000
@@ -84,7 +84,7 @@ def key_files(case: Case, runs_as: User) -> Iterator[Finding]:
     """Private keys: readable by the daemon, and not by everybody."""
     tls = case.settings.tls
     if tls is None:
-        keys = [own_directory(case.settings) / "server.key"]
+        keys = [own_files(case.settings).private_key]
         certificates = []
     else:
         keys = [tls.private_key, *(site.private_key for site in tls.sites)]

@@ -25,12 +25,11 @@ from fedaemon.ctl.doctor.settings import place
 from fedaemon.ctl.doctor.web_page import Page, fetch
 from fedaemon.net.certificate_file import leaf
 from fedaemon.net.tls import BadCertificate
-from fedaemon.web.advertised import SYSTEMD
+from fedaemon.web.advertised import SYSTEMD, from_here
 
 AREA: Final = Area("ports")
 HEALTH: Final = "/healthz"
 SYSTEMD_PID: Final = 1
-_EVERYWHERE: Final = {"::": "127.0.0.1", "0.0.0.0": "127.0.0.1", "": "127.0.0.1"}  # noqa: S104 - compared
 _LOGIN: Final = frozenset(("LOGIN", "PLAIN", "AUTH", "AUTH=PLAIN", "USER", "SASL"))
 """What stands in a list of capabilities where passwords are taken."""
 _EXPECTED: Final = {
@@ -85,9 +84,7 @@ def taken(about: str, port: int, program: Program | None) -> Finding:
 
 def answer(case: Case, listener: Listener) -> Iterator[Finding]:
     """With a daemon: talk to it."""
-    about = place(listener)
-    address = "127.0.0.1" if listener.address.startswith(SYSTEMD) else listener.address
-    address = _EVERYWHERE.get(address, address)
+    about, address = place(listener), from_here(listener.address)
     try:
         with Conversation(case.connect, address, listener.port, proxied=listener.proxy_protocol) as talk:
             if listener.service == "http":

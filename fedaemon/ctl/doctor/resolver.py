@@ -6,14 +6,13 @@ Standards: RFC 4035 4.9.3 and RFC 6840 5.7 (the AD bit), RFC 7672 2.2 (DANE need
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
 from typing import Final
 
 from fedaemon.ctl.doctor.case import Case
 from fedaemon.ctl.doctor.finding import Area, Finding
 from fedaemon.ctl.doctor.lookup import Asks
 from fedaemon.errors import Unavailable
-from fedaemon.net.dns_query import Answer, Server
+from fedaemon.net.dns_query import Answer, Server, is_local
 
 AREA: Final = Area("resolver")
 SIGNED: Final = "org"
@@ -96,7 +95,7 @@ def trusted(case: Case, servers: list[Server], *, validating: bool) -> Finding:
     """May DANE be used?"""
     why = "DANE, by which many servers in Europe say how to be reached under TLS, is not used for delivery"
     chosen = case.settings.dns.trust_ad
-    local = all(_is_loopback(host) for host, _ in servers)
+    local = all(map(is_local, servers))
     if not validating and chosen == "yes":
         return AREA.warning(
             "dnssec",
@@ -116,7 +115,3 @@ def trusted(case: Case, servers: list[Server], *, validating: bool) -> Finding:
         why,
         f'{_OWN}; or set trust_ad = "yes" in [dns] when the way to them is your own',
     )
-
-
-def _is_loopback(host: str) -> bool:
-    return ip_address(host.partition("%")[0]).is_loopback

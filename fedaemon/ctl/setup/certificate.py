@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from fedaemon.accounts.directory import domains
+from fedaemon.ctl.certbot import LETSENCRYPT as LETSENCRYPT
 from fedaemon.ctl.certbot import TAKE_OVER, certbot_command
 from fedaemon.ctl.command import Context
 from fedaemon.ctl.doctor.certificate import covers
@@ -28,7 +29,6 @@ from fedaemon.net.certificate_file import CertificateFacts, read_chain
 from fedaemon.net.pem import BadCertificate, read_file
 from fedaemon.net.tls import ServerTls
 
-LETSENCRYPT: Final = Path("/etc/letsencrypt")
 CHAIN, KEY = "fullchain.pem", "privkey.pem"
 """Names of certbot's files, and of our copies."""
 HOOK: Final = "#!/bin/sh\n# Written by fedaemonctl setup certificate --from-certbot.\nexec {}\n"
