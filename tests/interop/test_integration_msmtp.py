@@ -8,19 +8,16 @@ from pathlib import Path
 import pytest
 
 from tests.interop.conftest import Local
-from tests.interop.examples import Example, arrived
+from tests.interop.examples import Example, account, arrived
 from tests.interop.imap_account import Account
 from tests.interop.pages import Page
 from tests.interop.servers import Server
 
+__all__ = ["account"]
+
 PAGE = Page("msmtp")
 TEXT = "It works. Всё получилось.".encode()
 Make = Callable[..., Example]
-
-
-@pytest.fixture
-def account(local: Local) -> Account:
-    return Account(local)
 
 
 @pytest.fixture

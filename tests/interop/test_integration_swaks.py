@@ -11,18 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.interop.conftest import Local
-from tests.interop.examples import INVOICE, Example, arrived
+from tests.interop.examples import INVOICE, Example, account, arrived
 from tests.interop.imap_account import Account
 from tests.interop.pages import Page, replaced, says
 from tests.interop.servers import Server
 
+__all__ = ["account"]
+
 PAGE = Page("swaks")
 Make = Callable[..., Example]
-
-
-@pytest.fixture
-def account(local: Local) -> Account:
-    return Account(local)
 
 
 @pytest.fixture
