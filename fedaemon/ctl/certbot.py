@@ -1,5 +1,4 @@
-"""The command that gets a certificate by certbot, and has each renewal taken over: ``setup`` says it as the next
-thing to do, ``doctor`` as the remedy."""
+"""What setup and doctor both know of certbot: how it gets a certificate, and whether it tells us of new ones."""
 
 from __future__ import annotations
 
@@ -33,3 +32,21 @@ def certbot_command(
         names.extend(f"{label}.{domain}" for domain in domains for label in ("mta-sts", "autoconfig"))
     wanted = " ".join(f"-d {name}" for name in dict.fromkeys([*names, *further]))
     return f'certbot certonly {how} {wanted} --deploy-hook "{take_over}"'
+
+
+def deploy_hooks(letsencrypt: Path) -> Path:
+    """Return the directory of the programs that certbot runs after each renewal."""
+    return letsencrypt / "renewal-hooks" / "deploy"
+
+
+def tells_us(letsencrypt: Path) -> bool:
+    """Tell whether certbot has fedaemon informed of a renewed certificate, by a hook or by how it was called."""
+    places = [*deploy_hooks(letsencrypt).glob("*"), *(letsencrypt / "renewal").glob("*.conf")]
+    return any(b"fedaemon" in _octets(path) for path in places)
+
+
+def _octets(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

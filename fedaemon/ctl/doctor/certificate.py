@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from fedaemon.ctl.certbot import LETSENCRYPT, TAKE_OVER, certbot_command
+from fedaemon.ctl.certbot import LETSENCRYPT, TAKE_OVER, certbot_command, tells_us
 from fedaemon.ctl.doctor.case import Case
 from fedaemon.ctl.doctor.dialogue import trusted_certificate
 from fedaemon.ctl.doctor.finding import Area, Finding
@@ -240,8 +240,7 @@ def renewal(certificate: Path, letsencrypt: Path) -> Iterator[Finding]:
         why = "after each renewal the daemon goes on with the old certificate until it is told"
     else:
         why = "this copy stays as it is when certbot renews, and ends some day"
-    hooks = [*(letsencrypt / "renewal-hooks" / "deploy").glob("*"), *(letsencrypt / "renewal").glob("*.conf")]
-    if any(b"fedaemon" in _octets(path) for path in hooks):
+    if tells_us(letsencrypt):
         yield AREA.ok("renewal", str(letsencrypt), "certbot tells the daemon of renewed certificates")
         return
     yield AREA.warning(
@@ -251,10 +250,3 @@ def renewal(certificate: Path, letsencrypt: Path) -> Iterator[Finding]:
         why,
         f"{FROM_CERTBOT} has it done from now on",
     )
-
-
-def _octets(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""

@@ -18,7 +18,7 @@ from typing import Final
 
 from fedaemon.accounts.directory import domains
 from fedaemon.ctl.certbot import LETSENCRYPT as LETSENCRYPT
-from fedaemon.ctl.certbot import TAKE_OVER, certbot_command
+from fedaemon.ctl.certbot import TAKE_OVER, certbot_command, deploy_hooks, tells_us
 from fedaemon.ctl.command import Context
 from fedaemon.ctl.doctor.certificate import covers
 from fedaemon.ctl.setup.daemon import ctl_command
@@ -132,13 +132,10 @@ def next_command(context: Context) -> str:
 
 def add_hook(context: Context) -> Path | None:
     """Have certbot call us after each renewal, unless it does; return the hook's file if it was written now."""
-    hooks = LETSENCRYPT / "renewal-hooks" / "deploy"
+    hooks = deploy_hooks(LETSENCRYPT)
     path = hooks / "fedaemon"
     with context.as_caller():
-        if "RENEWED_LINEAGE" in os.environ or not hooks.is_dir():
-            return None
-        present = [*hooks.glob("*"), *(LETSENCRYPT / "renewal").glob("*.conf")]
-        if any(b"fedaemon" in read_file(each) for each in present if each.is_file()):
+        if "RENEWED_LINEAGE" in os.environ or not hooks.is_dir() or tells_us(LETSENCRYPT):
             return None
         hook = HOOK.format(ctl_command(context, *TAKE_OVER))
         try:
